@@ -1,0 +1,408 @@
+package events
+
+import (
+	"encoding/json"
+	"fmt"
+
+	"github.com/google/uuid"
+	"github.com/vmihailenco/msgpack/v5"
+)
+
+// EntityKind says what piece of an aggregate's state an entity is.
+type EntityKind byte
+
+// The entities of a tenant and of an account, in the order of their keys.
+const (
+	EntityTenant    EntityKind = 'A' // one: the catalogue record
+	EntityPlacement EntityKind = 'B' // one: where the tenant lives
+	EntityProduct   EntityKind = 'C' // by product id
+	EntityApp       EntityKind = 'D' // by app id
+	EntityMember    EntityKind = 'E' // by user
+	EntityGroup     EntityKind = 'F' // by group
+	EntityResource  EntityKind = 'G' // by service, kind and name
+	EntityAccount   EntityKind = 'H' // one: the customer
+	EntityContact   EntityKind = 'I' // by kind and place in the list
+)
+
+// EntityKinds lists every kind in key order.
+var EntityKinds = []EntityKind{
+	EntityTenant, EntityPlacement, EntityProduct, EntityApp, EntityMember, EntityGroup, EntityResource,
+	EntityAccount, EntityContact,
+}
+
+// String is the kind's name in JSON.
+func (k EntityKind) String() string {
+	if d, ok := entityKinds[k]; ok {
+		return d.name
+	}
+	return fmt.Sprintf("entity kind %q", byte(k))
+}
+
+// EntityKey is an entity's place in its aggregate's state.
+type EntityKey struct {
+	Kind EntityKind
+	ID   string // raw bytes, unique within the aggregate and kind; empty where there is one only
+}
+
+// Append appends the key's bytes: the kind and the id.
+func (k EntityKey) Append(dst []byte) []byte { return append(append(dst, byte(k.Kind)), k.ID...) }
+
+// Entity is a piece of an aggregate's state that stands in a row of its own:
+// the tenant's record, a product, a member. The whole state of an aggregate is
+// its entities. An entity is an immutable value: to change it, put another.
+type Entity interface {
+	EntityKey() EntityKey
+}
+
+// TenantStatus is the state of a tenant.
+type TenantStatus string
+
+// The states of a tenant.
+const (
+	TenantStatusActive      TenantStatus = "active"
+	TenantStatusDeactivated TenantStatus = "deactivated"
+	TenantStatusDeleted     TenantStatus = "deleted"
+)
+
+// Tenant is a tenant's catalogue record.
+type Tenant struct {
+	URL          string            `json:"url"`
+	CloudID      uuid.UUID         `json:"cloud_id"`
+	Account      AccountID         `json:"account"`
+	Tier         string            `json:"tier"`
+	Internal     bool              `json:"internal,omitzero"` // the vendor's own
+	Status       TenantStatus      `json:"status"`
+	Created      Time              `json:"created"`
+	Metadata     map[string]string `json:"metadata,omitzero"`
+	Flags        map[string]bool   `json:"flags,omitzero"`
+	ActiveUsers  uint64            `json:"active_users,omitzero"`
+	LastActivity Time              `json:"last_activity,omitzero"`
+}
+
+// Placement is where a tenant lives.
+type Placement struct {
+	Region    string `json:"region"`
+	Shard     string `json:"shard,omitzero"`
+	Residency string `json:"residency,omitzero"` // the region its data must not leave; empty: none
+}
+
+// ProductStatus is the state of a product.
+type ProductStatus string
+
+// The states of a product.
+const (
+	ProductStatusActive    ProductStatus = "active"
+	ProductStatusInactive  ProductStatus = "inactive"
+	ProductStatusSuspended ProductStatus = "suspended"
+)
+
+// Product is a product a tenant has a licence for.
+type Product struct {
+	ID       ProductID     `json:"product"`
+	Name     string        `json:"name"` // which product, e.g. issue-tracker
+	Status   ProductStatus `json:"status"`
+	Edition  string        `json:"edition,omitzero"`
+	Seats    uint64        `json:"seats,omitzero"`
+	Licensed bool          `json:"licensed"` // the licence is active
+}
+
+// App is an app installed in a tenant. An uninstalled app stays as a
+// tombstone, so that its id is not issued again and it can be restored.
+type App struct {
+	ID        AppID  `json:"app"`
+	Name      string `json:"name"` // which app, e.g. asset-tracker
+	Version   string `json:"version,omitzero"`
+	Installed bool   `json:"installed"`
+}
+
+// Member is a user's membership of a tenant.
+type Member struct {
+	User   string   `json:"user"` // opaque id
+	Name   Personal `json:"name,omitzero"`
+	Email  Personal `json:"email,omitzero"`
+	Roles  []string `json:"roles,omitzero"` // sorted; site_admin among them
+	Groups []string `json:"groups,omitzero"`
+}
+
+// RoleSiteAdmin is the role that administers a tenant.
+const RoleSiteAdmin = "site_admin"
+
+// Group is a group of a tenant's members with its permissions.
+type Group struct {
+	Group       string   `json:"group"` // opaque id
+	Name        string   `json:"name,omitzero"`
+	Permissions []string `json:"permissions,omitzero"` // sorted
+}
+
+// Resource is what a service holds of a tenant: a database, a media bucket, a
+// search index, a shard.
+type Resource struct {
+	Service string       `json:"service"`
+	Kind    ResourceKind `json:"kind"`
+	Name    string       `json:"name"`
+	Region  string       `json:"region"`
+	Shard   string       `json:"shard,omitzero"`
+}
+
+// ResourceKind says what is held.
+type ResourceKind string
+
+// The kinds of resource.
+const (
+	ResourceDatabase    ResourceKind = "database"
+	ResourceMediaBucket ResourceKind = "media_bucket"
+	ResourceSearchIndex ResourceKind = "search_index"
+	ResourceShard       ResourceKind = "shard"
+)
+
+// Account is a customer.
+type Account struct {
+	Name    Personal `json:"name"`
+	Created Time     `json:"created"`
+}
+
+// ContactKind says what a contact is for.
+type ContactKind string
+
+// The kinds of contact.
+const (
+	ContactBilling   ContactKind = "billing"
+	ContactTechnical ContactKind = "technical"
+	ContactAdmin     ContactKind = "admin"
+	ContactSecurity  ContactKind = "security"
+)
+
+// Contact is somebody to reach about an account.
+type Contact struct {
+	Kind     ContactKind `json:"kind"`
+	Place    uint16      `json:"place"` // in the account's list, from 0
+	Name     Personal    `json:"name,omitzero"`
+	Email    Personal    `json:"email,omitzero"`
+	Phone    Personal    `json:"phone,omitzero"`
+	Verified Time        `json:"verified,omitzero"` // when it was last found to be right
+}
+
+// EntityKey places the record: there is one.
+func (Tenant) EntityKey() EntityKey { return EntityKey{Kind: EntityTenant} }
+
+// EntityKey places the placement: there is one.
+func (Placement) EntityKey() EntityKey { return EntityKey{Kind: EntityPlacement} }
+
+// EntityKey places the product by its id.
+func (p Product) EntityKey() EntityKey { return ProductKey(p.ID) }
+
+// EntityKey places the app by its id.
+func (a App) EntityKey() EntityKey { return AppKey(a.ID) }
+
+// EntityKey places the member by its user.
+func (m Member) EntityKey() EntityKey { return MemberKey(m.User) }
+
+// EntityKey places the group by its id.
+func (g Group) EntityKey() EntityKey { return GroupKey(g.Group) }
+
+// EntityKey places the resource by service, kind and name.
+func (r Resource) EntityKey() EntityKey { return ResourceKey(r.Service, r.Kind, r.Name) }
+
+// EntityKey places the account: there is one.
+func (Account) EntityKey() EntityKey { return EntityKey{Kind: EntityAccount} }
+
+// EntityKey places the contact by its place in the list.
+func (c Contact) EntityKey() EntityKey {
+	return EntityKey{EntityContact, string([]byte{byte(c.Place >> 8), byte(c.Place)})}
+}
+
+// ProductKey is the key of a product.
+func ProductKey(id ProductID) EntityKey {
+	u := id.UUID()
+	return EntityKey{EntityProduct, string(u[:])}
+}
+
+// AppKey is the key of an app.
+func AppKey(id AppID) EntityKey { u := id.UUID(); return EntityKey{EntityApp, string(u[:])} }
+
+// MemberKey is the key of a member.
+func MemberKey(user string) EntityKey { return EntityKey{EntityMember, user} }
+
+// GroupKey is the key of a group.
+func GroupKey(group string) EntityKey { return EntityKey{EntityGroup, group} }
+
+// ResourceKey is the key of a resource. Names hold no NUL: the schema sees to it.
+func ResourceKey(service string, kind ResourceKind, name string) EntityKey {
+	return EntityKey{EntityResource, service + "\x00" + string(kind) + "\x00" + name}
+}
+
+// MapPersonal maps the name and the address.
+func (m Member) MapPersonal(f PersonalMap) (Entity, error) {
+	err := mapFields(f, "", personalField{"name", &m.Name}, personalField{"email", &m.Email})
+	return m, err
+}
+
+// MapPersonal maps the name.
+func (a Account) MapPersonal(f PersonalMap) (Entity, error) {
+	err := mapFields(f, "", personalField{"name", &a.Name})
+	return a, err
+}
+
+// MapPersonal maps the name, the address and the number.
+func (c Contact) MapPersonal(f PersonalMap) (Entity, error) {
+	err := mapFields(f, "", personalField{"name", &c.Name}, personalField{"email", &c.Email}, personalField{"phone", &c.Phone})
+	return c, err
+}
+
+type entityKindInfo struct {
+	name     string
+	decode   func([]byte) (Entity, error) // from msgpack
+	fromJSON func([]byte) (Entity, error)
+}
+
+var entityKinds = map[EntityKind]entityKindInfo{
+	EntityTenant:    {"tenant", decodeEntity[Tenant], jsonDecode[Tenant]},
+	EntityPlacement: {"placement", decodeEntity[Placement], jsonDecode[Placement]},
+	EntityProduct:   {"product", decodeEntity[Product], jsonDecode[Product]},
+	EntityApp:       {"app", decodeEntity[App], jsonDecode[App]},
+	EntityMember:    {"member", decodeEntity[Member], jsonDecode[Member]},
+	EntityGroup:     {"group", decodeEntity[Group], jsonDecode[Group]},
+	EntityResource:  {"resource", decodeEntity[Resource], jsonDecode[Resource]},
+	EntityAccount:   {"account", decodeEntity[Account], jsonDecode[Account]},
+	EntityContact:   {"contact", decodeEntity[Contact], jsonDecode[Contact]},
+}
+
+func decodeEntity[E Entity](raw []byte) (Entity, error) {
+	var e E
+	if err := unmarshal(raw, &e); err != nil {
+		return nil, err
+	}
+	return e, nil
+}
+
+// EncodeEntity is the stored form of an entity: canonical, so that equal
+// entities have equal bytes and a digest can be taken over them.
+func EncodeEntity(e Entity) ([]byte, error) { return marshal(e) }
+
+// DecodeEntity reads what EncodeEntity wrote for an entity of that kind.
+func DecodeEntity(kind EntityKind, raw []byte) (Entity, error) {
+	d, ok := entityKinds[kind]
+	if !ok {
+		return nil, malformed("entity", "there is no %s", kind)
+	}
+	e, err := d.decode(raw)
+	if err != nil {
+		return nil, fmt.Errorf("decode a %s: %w", d.name, err)
+	}
+	return e, nil
+}
+
+// Entities is the state of an aggregate in key order, as a restored event
+// carries it.
+type Entities []Entity
+
+// EncodeMsgpack writes an array of alternating kinds and entities.
+func (es Entities) EncodeMsgpack(enc *msgpack.Encoder) error {
+	if err := enc.EncodeArrayLen(2 * len(es)); err != nil {
+		return err
+	}
+	for _, e := range es {
+		if err := enc.EncodeUint(uint64(e.EntityKey().Kind)); err != nil {
+			return err
+		}
+		if err := enc.Encode(e); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// DecodeMsgpack reads what EncodeMsgpack wrote.
+func (es *Entities) DecodeMsgpack(dec *msgpack.Decoder) error {
+	n, err := dec.DecodeArrayLen()
+	if err != nil {
+		return err
+	}
+	*es = nil
+	for range n / 2 {
+		kind, err := dec.DecodeUint8()
+		if err != nil {
+			return err
+		}
+		raw, err := dec.DecodeRaw()
+		if err != nil {
+			return err
+		}
+		e, err := DecodeEntity(EntityKind(kind), raw)
+		if err != nil {
+			return err
+		}
+		*es = append(*es, e)
+	}
+	return nil
+}
+
+// jsonEntity is an entity in JSON: {"kind":"product","value":{...}}.
+type jsonEntity struct {
+	Kind  string          `json:"kind"`
+	Value json.RawMessage `json:"value"`
+}
+
+// MarshalJSON writes a list of kinds and values.
+func (es Entities) MarshalJSON() ([]byte, error) {
+	out := make([]jsonEntity, 0, len(es))
+	for _, e := range es {
+		raw, err := json.Marshal(e)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, jsonEntity{e.EntityKey().Kind.String(), raw})
+	}
+	return json.Marshal(out)
+}
+
+// UnmarshalJSON reads what MarshalJSON wrote.
+func (es *Entities) UnmarshalJSON(raw []byte) error {
+	var in []jsonEntity
+	if err := json.Unmarshal(raw, &in); err != nil {
+		return err
+	}
+	*es = nil
+	for i, item := range in {
+		e, err := entityFromJSON(item)
+		if err != nil {
+			return malformed(fmt.Sprintf("entities.%d", i), "%v", err)
+		}
+		*es = append(*es, e)
+	}
+	return nil
+}
+
+func entityFromJSON(item jsonEntity) (Entity, error) {
+	for _, d := range entityKinds {
+		if d.name == item.Kind {
+			return d.fromJSON(item.Value)
+		}
+	}
+	return nil, malformed("kind", "%.40q is no kind of entity", item.Kind)
+}
+
+func jsonDecode[E Entity](raw []byte) (Entity, error) {
+	var e E
+	if err := strictJSON(raw, &e); err != nil {
+		return nil, err
+	}
+	return e, nil
+}
+
+func (es Entities) mapPersonal(f PersonalMap) (Entities, error) {
+	out := make(Entities, len(es))
+	for i, e := range es {
+		out[i] = e
+		p, ok := e.(PersonalEntity)
+		if !ok {
+			continue
+		}
+		at := func(path string, v Personal) (Personal, error) { return f(fmt.Sprintf("entities.%d.%s", i, path), v) }
+		var err error
+		if out[i], err = p.MapPersonal(at); err != nil {
+			return nil, err
+		}
+	}
+	return out, nil
+}

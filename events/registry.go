@@ -1,0 +1,122 @@
+package events
+
+import (
+	"fmt"
+	"slices"
+)
+
+// definition is what the registry knows of an event type.
+type definition struct {
+	about     AggregateKind
+	decode    func([]byte) (Payload, error) // from msgpack
+	fromJSON  func([]byte) (Payload, error)
+	upcast    func(Payload) (Payload, error) // to the next version; nil for the newest
+	tombstone bool                           // needs the delete role
+	internal  bool                           // written by the catalogue itself only
+}
+
+// registry lists every event type there is or was. A type is never taken out:
+// the log is read for ever.
+var registry = map[Type]definition{
+	"account.created.v1":          define[AccountCreated](AggregateAccount),
+	"account.contacts_updated.v1": define[AccountContactsUpdated](AggregateAccount),
+
+	"tenant.created.v1":        define[TenantCreated](AggregateTenant),
+	"tenant.configured.v1":     define[TenantConfigured](AggregateTenant),
+	"tenant.renamed.v1":        define[TenantRenamed](AggregateTenant),
+	"tenant.relocated.v1":      define[TenantRelocated](AggregateTenant),
+	"tenant.usage_reported.v1": define[TenantUsageReported](AggregateTenant),
+	"tenant.deactivated.v1":    define[TenantDeactivated](AggregateTenant),
+	"tenant.reactivated.v1":    define[TenantReactivated](AggregateTenant),
+	"tenant.deleted.v1":        define[TenantDeleted](AggregateTenant).asTombstone(),
+	"tenant.restored.v1":       define[TenantRestored](AggregateTenant).asInternal(),
+
+	"product.activated.v1":       define[ProductActivated](AggregateTenant),
+	"product.deactivated.v1":     define[ProductDeactivated](AggregateTenant),
+	"product.suspended.v1":       define[ProductSuspended](AggregateTenant),
+	"product.unsuspended.v1":     define[ProductUnsuspended](AggregateTenant),
+	"product.license_updated.v1": define[ProductLicenseUpdatedV1](AggregateTenant).upcastBy(licenseV1ToV2),
+	"product.license_updated.v2": define[ProductLicenseUpdated](AggregateTenant),
+
+	"app.installed.v1":   define[AppInstalled](AggregateTenant),
+	"app.uninstalled.v1": define[AppUninstalled](AggregateTenant).asTombstone(),
+	"app.restored.v1":    define[AppRestored](AggregateTenant).asInternal(),
+
+	"identity.member_granted.v1":      define[IdentityMemberGranted](AggregateTenant),
+	"identity.member_revoked.v1":      define[IdentityMemberRevoked](AggregateTenant),
+	"identity.group_set.v1":           define[IdentityGroupSet](AggregateTenant),
+	"identity.group_removed.v1":       define[IdentityGroupRemoved](AggregateTenant),
+	"identity.permissions_changed.v1": define[IdentityPermissionsChanged](AggregateTenant),
+
+	"resource.provisioned.v1":   define[ResourceProvisioned](AggregateTenant),
+	"resource.deprovisioned.v1": define[ResourceDeprovisioned](AggregateTenant),
+
+	"claim.taken.v1":    define[ClaimTaken](AggregateClaim).asInternal(),
+	"claim.released.v1": define[ClaimReleased](AggregateClaim).asInternal(),
+
+	"restoration.planned.v1":  define[RestorationPlanned](AggregateRestoration).asInternal(),
+	"restoration.finished.v1": define[RestorationFinished](AggregateRestoration).asInternal(),
+}
+
+func define[P Payload](about AggregateKind) definition {
+	return definition{
+		about: about,
+		decode: func(raw []byte) (Payload, error) {
+			var p P
+			if err := unmarshal(raw, &p); err != nil {
+				return nil, err
+			}
+			return p, nil
+		},
+		fromJSON: func(raw []byte) (Payload, error) {
+			var p P
+			if err := strictJSON(raw, &p); err != nil {
+				return nil, err
+			}
+			return p, nil
+		},
+	}
+}
+
+func (d definition) asTombstone() definition { d.tombstone = true; return d }
+func (d definition) asInternal() definition  { d.internal = true; return d }
+
+func (d definition) upcastBy(up func(Payload) (Payload, error)) definition {
+	d.upcast = up
+	return d
+}
+
+func lookup(t Type) (definition, error) {
+	d, ok := registry[t]
+	if !ok {
+		return definition{}, &FieldError{Field: "type", Why: fmt.Sprintf("%.80q is not an event type of this catalogue", string(t)), Err: ErrUnknownType}
+	}
+	return d, nil
+}
+
+// Types lists every event type, sorted.
+func Types() []Type {
+	out := make([]Type, 0, len(registry))
+	for t := range registry {
+		out = append(out, t)
+	}
+	slices.Sort(out)
+	return out
+}
+
+// Known tells whether the type is in the registry.
+func (t Type) Known() bool { _, ok := registry[t]; return ok }
+
+// About is the kind of aggregate that events of this type are about.
+func (t Type) About() AggregateKind { return registry[t].about }
+
+// Tombstone tells whether the event ends a tenant or an app, for which the
+// delete role is needed.
+func (t Type) Tombstone() bool { return registry[t].tombstone }
+
+// Internal tells whether only the catalogue itself writes events of this type.
+func (t Type) Internal() bool { return registry[t].internal }
+
+// Superseded tells whether there is a newer version of the type: it is read
+// for ever, accepted and upcast.
+func (t Type) Superseded() bool { return registry[t].upcast != nil }

@@ -1,0 +1,120 @@
+package events
+
+import "github.com/google/uuid"
+
+// TenantCreated begins a tenant. Its URL and its cloud id are claimed in the
+// same unit.
+type TenantCreated struct {
+	URL       string    `json:"url"`      // e.g. acme.example.net: host name, lower case
+	CloudID   uuid.UUID `json:"cloud_id"` // the UUID the owner knows the tenant by
+	Account   AccountID `json:"account"`
+	Region    string    `json:"region"`
+	Shard     string    `json:"shard,omitzero"`
+	Residency string    `json:"residency,omitzero"` // region its data must not leave
+	Tier      string    `json:"tier"`
+	Internal  bool      `json:"internal,omitzero"` // the vendor's own
+}
+
+// TenantConfigured changes metadata and feature flags: keys named are set,
+// keys in Unset removed, all others kept.
+type TenantConfigured struct {
+	Metadata map[string]string `json:"metadata,omitzero"`
+	Flags    map[string]bool   `json:"flags,omitzero"`
+	Unset    []string          `json:"unset,omitzero"` // keys of either
+}
+
+// TenantRenamed gives the tenant another URL. The new one is claimed and the
+// old one released in the same unit.
+type TenantRenamed struct {
+	URL string `json:"url"`
+}
+
+// TenantRelocated moves the tenant to a region and shard. A residency pin
+// refuses another region.
+type TenantRelocated struct {
+	Region string `json:"region"`
+	Shard  string `json:"shard"`
+}
+
+// TenantUsageReported says how much the tenant is in use.
+type TenantUsageReported struct {
+	ActiveUsers  uint64 `json:"active_users"`
+	LastActivity Time   `json:"last_activity"`
+}
+
+// TenantDeactivated takes the tenant out of service; nothing is lost.
+type TenantDeactivated struct {
+	Reason string `json:"reason,omitzero"`
+}
+
+// TenantReactivated puts a deactivated tenant back into service.
+type TenantReactivated struct {
+	Reason string `json:"reason,omitzero"`
+}
+
+// TenantDeleted is the tombstone of a tenant: every view lets go of it, the
+// log, its ids, its URL and its contacts stay. It raises the epoch.
+type TenantDeleted struct {
+	Reason string `json:"reason,omitzero"`
+}
+
+// RestoreMode says how a restoration finds the state to bring back.
+type RestoreMode string
+
+// The modes of a restoration.
+const (
+	// Rewind brings back the state as it was at the cut.
+	Rewind RestoreMode = "rewind"
+	// Undo decides every kept event after the cut again, without the run's own.
+	Undo RestoreMode = "undo"
+)
+
+// TenantRestored brings a tenant to the state it carries, so that any consumer
+// can apply it without travelling in time. A large state comes in several of
+// these, all of one unit: the first clears what was there, the last carries
+// the digest of the whole. It raises the epoch, once a restoration.
+type TenantRestored struct {
+	Restoration RestoreID   `json:"restoration"`
+	Mode        RestoreMode `json:"mode"`
+	Cut         Seq         `json:"cut"`   // the state is that after this Seq ...
+	AsOf        Seq         `json:"as_of"` // ... with, in undo, what was kept up to this one
+	Epoch       uint64      `json:"epoch"` // from now on
+	Part        uint32      `json:"part"`  // from 1
+	Parts       uint32      `json:"parts"`
+	Entities    Entities    `json:"entities"`
+	Digest      []byte      `json:"digest,omitzero"` // SHA-256 of the state, in the last part
+}
+
+// EventType names the type.
+func (TenantCreated) EventType() Type { return "tenant.created.v1" }
+
+// EventType names the type.
+func (TenantConfigured) EventType() Type { return "tenant.configured.v1" }
+
+// EventType names the type.
+func (TenantRenamed) EventType() Type { return "tenant.renamed.v1" }
+
+// EventType names the type.
+func (TenantRelocated) EventType() Type { return "tenant.relocated.v1" }
+
+// EventType names the type.
+func (TenantUsageReported) EventType() Type { return "tenant.usage_reported.v1" }
+
+// EventType names the type.
+func (TenantDeactivated) EventType() Type { return "tenant.deactivated.v1" }
+
+// EventType names the type.
+func (TenantReactivated) EventType() Type { return "tenant.reactivated.v1" }
+
+// EventType names the type.
+func (TenantDeleted) EventType() Type { return "tenant.deleted.v1" }
+
+// EventType names the type.
+func (TenantRestored) EventType() Type { return "tenant.restored.v1" }
+
+// MapPersonal maps the personal fields of every entity.
+func (r TenantRestored) MapPersonal(f PersonalMap) (Payload, error) {
+	var err error
+	r.Entities, err = r.Entities.mapPersonal(f)
+	return r, err
+}

@@ -1,0 +1,90 @@
+package events
+
+import (
+	"crypto/sha256"
+	"encoding/binary"
+	"errors"
+	"fmt"
+)
+
+// Unit is one or more events that stand or fall together: a tenant's event
+// with its URL claim, the parts of a large restored state. A log appends a unit
+// whole or not at all, its events next to each other and in order.
+type Unit struct {
+	Events []Stored
+	// Expected, one for each event, is read at the first event of each
+	// aggregate within the unit: the Seq of that aggregate's last event before
+	// this unit, 0 if there is none, or Follows.
+	Expected []Seq
+}
+
+// Follows, as an expectation, means: whatever an earlier unit of the same call
+// makes of the aggregate. If that unit is refused, so is this one.
+const Follows Seq = 1<<64 - 1
+
+// The limits of a unit, which are those of an atomic batch on the bus.
+const (
+	MaxUnitEvents = 1000
+	MaxUnitBytes  = 24 << 20
+)
+
+// Appended is the answer to one unit.
+type Appended struct {
+	First, Last Seq   // where it stands in the stream, if Err is nil
+	Err         error // ErrConflict, ErrUnavailable, ErrTooLarge or another
+}
+
+// The answers of a log. Match with errors.Is.
+var (
+	// ErrConflict is returned when an aggregate has had an event that the
+	// writer did not expect. Nothing of the unit was written.
+	ErrConflict = errors.New("the aggregate has changed since")
+	// ErrUnavailable is returned when the log could not be reached, or did not
+	// answer, and reading back did not settle whether the unit was written.
+	ErrUnavailable = errors.New("the log is not available")
+	// ErrNoSpace is returned when the log refused a unit for want of space.
+	// Nothing of the unit was written.
+	ErrNoSpace = errors.New("the log has no space left")
+)
+
+// ConflictError says which aggregate was not as expected.
+type ConflictError struct {
+	About    Aggregate
+	Expected Seq // its last event, as the writer believed; Follows when it stood on a refused unit
+	Actual   Seq // its last event, as the log has it
+}
+
+// Error names the aggregate and both Seqs.
+func (e *ConflictError) Error() string {
+	if e.Expected == Follows {
+		return fmt.Sprintf("%s: an earlier event of the same request was refused; send this one again", e.About)
+	}
+	return fmt.Sprintf("%s: its last event is %d, %d was expected; read it again and retry", e.About, e.Actual, e.Expected)
+}
+
+// Unwrap gives ErrConflict.
+func (e *ConflictError) Unwrap() error { return ErrConflict }
+
+// Rolling is the hash over a log up to an event: each event's hash covers the
+// one before, so that equal hashes at a Seq mean equal histories up to it. The
+// zero value stands before the first event.
+type Rolling [sha256.Size]byte
+
+// Add is the rolling hash after s: SHA-256 over the hash before, the Seq, and
+// the length and bytes of subject, id, type, source and data.
+func (r Rolling) Add(s Stored) Rolling {
+	h := sha256.New()
+	h.Write(r[:])
+	var n [8]byte
+	binary.BigEndian.PutUint64(n[:], uint64(s.Seq))
+	h.Write(n[:])
+	about, id := s.About.Key(), s.ID.UUID()
+	for _, field := range [][]byte{about, id[:], []byte(s.Type), []byte(s.Source), s.Data} {
+		binary.BigEndian.PutUint64(n[:], uint64(len(field)))
+		h.Write(n[:])
+		h.Write(field)
+	}
+	var out Rolling
+	h.Sum(out[:0])
+	return out
+}
