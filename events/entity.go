@@ -21,13 +21,16 @@ const (
 	EntityGroup     EntityKind = 'F' // by group
 	EntityResource  EntityKind = 'G' // by service, kind and name
 	EntityAccount   EntityKind = 'H' // one: the customer
-	EntityContact   EntityKind = 'I' // by kind and place in the list
+	EntityContact   EntityKind = 'I' // by place in the list
+
+	EntityClaim       EntityKind = 'J' // one: who holds a URL or a cloud id
+	EntityRestoration EntityKind = 'K' // one: a restoration as far as it is known
 )
 
 // EntityKinds lists every kind in key order.
 var EntityKinds = []EntityKind{
 	EntityTenant, EntityPlacement, EntityProduct, EntityApp, EntityMember, EntityGroup, EntityResource,
-	EntityAccount, EntityContact,
+	EntityAccount, EntityContact, EntityClaim, EntityRestoration,
 }
 
 // String is the kind's name in JSON.
@@ -182,6 +185,25 @@ type Contact struct {
 	Verified Time        `json:"verified,omitzero"` // when it was last found to be right
 }
 
+// Claim is who holds a URL or a cloud id.
+type Claim struct {
+	Kind   ClaimKind `json:"kind"`
+	Value  string    `json:"value"`
+	Tenant TenantID  `json:"tenant"`
+}
+
+// Restoration is what a restoration set out to do, and whether it is finished.
+// Its targets stand in its events.
+type Restoration struct {
+	Mode     RestoreMode `json:"mode"`
+	Cut      Seq         `json:"cut"`
+	AsOf     Seq         `json:"as_of"`
+	Runs     []RunID     `json:"runs,omitzero"`
+	Actors   []string    `json:"actors,omitzero"`
+	Targets  uint32      `json:"targets"`
+	Finished bool        `json:"finished"`
+}
+
 // EntityKey places the record: there is one.
 func (Tenant) EntityKey() EntityKey { return EntityKey{Kind: EntityTenant} }
 
@@ -210,6 +232,12 @@ func (Account) EntityKey() EntityKey { return EntityKey{Kind: EntityAccount} }
 func (c Contact) EntityKey() EntityKey {
 	return EntityKey{EntityContact, string([]byte{byte(c.Place >> 8), byte(c.Place)})}
 }
+
+// EntityKey places the claim: there is one.
+func (Claim) EntityKey() EntityKey { return EntityKey{Kind: EntityClaim} }
+
+// EntityKey places the restoration: there is one.
+func (Restoration) EntityKey() EntityKey { return EntityKey{Kind: EntityRestoration} }
 
 // ProductKey is the key of a product.
 func ProductKey(id ProductID) EntityKey {
@@ -265,6 +293,9 @@ var entityKinds = map[EntityKind]entityKindInfo{
 	EntityResource:  {"resource", decodeEntity[Resource], jsonDecode[Resource]},
 	EntityAccount:   {"account", decodeEntity[Account], jsonDecode[Account]},
 	EntityContact:   {"contact", decodeEntity[Contact], jsonDecode[Contact]},
+
+	EntityClaim:       {"claim", decodeEntity[Claim], jsonDecode[Claim]},
+	EntityRestoration: {"restoration", decodeEntity[Restoration], jsonDecode[Restoration]},
 }
 
 func decodeEntity[E Entity](raw []byte) (Entity, error) {

@@ -1,0 +1,290 @@
+package catalogue
+
+import (
+	"fmt"
+
+	"github.com/google/uuid"
+
+	"tenantcatalogue/events"
+)
+
+// World is what a decision may know beyond the aggregate it is about.
+type World interface {
+	// Exists tells whether the aggregate has had an event.
+	Exists(a events.Aggregate) (bool, error)
+	// Claimed is the tenant that holds the claim, or the zero id.
+	Claimed(claim events.Aggregate) (events.TenantID, error)
+	// Used tells whether a product's or app's id was issued before.
+	Used(id uuid.UUID) (bool, error)
+}
+
+// Decide tells whether e may follow state s: nil, or why not. It is the same
+// decision for a producer's event and for one that a restoration decides again;
+// epochs, credentials and ids of events are the Service's business.
+func Decide(w World, s State, e events.Event) error {
+	switch e.About.Kind {
+	case events.AggregateTenant:
+		return decideTenant(w, s, e)
+	case events.AggregateAccount:
+		return decideAccount(w, s, e)
+	case events.AggregateClaim, events.AggregateRestoration:
+		return nil // written by the catalogue itself, derived from a decision
+	}
+	return refuse(ErrIllegal, "", "there are no events about %s", e.About)
+}
+
+func decideAccount(w World, s State, e events.Event) error {
+	_, exists, err := get[events.Account](s, events.Account{}.EntityKey())
+	if err != nil {
+		return err
+	}
+	switch e.Payload.(type) {
+	case events.AccountCreated:
+		if exists {
+			return refuse(ErrIDReused, "make a new id: ids are never issued twice", "%s exists", e.About)
+		}
+	case events.AccountContactsUpdated:
+		if !exists {
+			return refuse(ErrNotFound, "publish account.created.v1 first", "there is no %s", e.About)
+		}
+	}
+	return nil
+}
+
+func decideTenant(w World, s State, e events.Event) error {
+	record, exists, err := get[events.Tenant](s, events.Tenant{}.EntityKey())
+	if err != nil {
+		return err
+	}
+	if created, ok := e.Payload.(events.TenantCreated); ok {
+		return decideCreated(w, e, created, exists)
+	}
+	if !exists {
+		return refuse(ErrNotFound, "publish tenant.created.v1 first", "there is no %s", e.About)
+	}
+	if restored, ok := e.Payload.(events.TenantRestored); ok {
+		return decideRestored(w, e, restored)
+	}
+	if record.Status == events.TenantStatusDeleted {
+		return refuse(ErrIllegal, "only a restore brings a deleted tenant back", "%s is deleted", e.About)
+	}
+	switch p := e.Payload.(type) {
+	case events.TenantDeactivated:
+		return mustBe(e, record.Status, events.TenantStatusActive)
+	case events.TenantReactivated:
+		return mustBe(e, record.Status, events.TenantStatusDeactivated)
+	case events.TenantRenamed:
+		return decideRenamed(w, e, record, p)
+	case events.TenantRelocated:
+		return decidePlaced(s, e, p.Region)
+	case events.ProductActivated:
+		return decideActivated(w, s, e, p)
+	case events.ProductDeactivated, events.ProductSuspended, events.ProductUnsuspended, events.ProductLicenseUpdated:
+		return decideProduct(s, e)
+	case events.AppInstalled, events.AppUninstalled, events.AppRestored:
+		return decideApp(w, s, e)
+	case events.ResourceProvisioned:
+		if err := mustNotHave(s, e, events.ResourceKey(p.Service, p.Kind, p.Name)); err != nil {
+			return err
+		}
+		return decidePlaced(s, e, p.Region)
+	case events.ResourceDeprovisioned:
+		return mustHave(s, e, events.ResourceKey(p.Service, p.Kind, p.Name))
+	case events.IdentityMemberRevoked:
+		return mustHave(s, e, events.MemberKey(p.User))
+	case events.IdentityGroupRemoved:
+		return mustHave(s, e, events.GroupKey(p.Group))
+	case events.IdentityPermissionsChanged:
+		return mustHave(s, e, events.GroupKey(p.Group))
+	}
+	return nil
+}
+
+func decideCreated(w World, e events.Event, p events.TenantCreated, exists bool) error {
+	if exists {
+		return refuse(ErrIDReused, "make a new id: ids are never issued twice", "%s exists", e.About)
+	}
+	known, err := w.Exists(events.OfAccount(p.Account))
+	if err != nil {
+		return err
+	}
+	if !known {
+		return refuse(ErrNotFound, "publish account.created.v1 first", "there is no %s", p.Account)
+	}
+	if p.Residency != "" && p.Residency != p.Region {
+		return refuse(ErrIllegal, "create it where its data may be", "residency is pinned to %s, the region is %s", p.Residency, p.Region)
+	}
+	if err := mustBeFree(w, events.ClaimURL, p.URL, e.About); err != nil {
+		return err
+	}
+	return mustBeFree(w, events.ClaimCloudID, p.CloudID.String(), e.About)
+}
+
+func decideRenamed(w World, e events.Event, record events.Tenant, p events.TenantRenamed) error {
+	if p.URL == record.URL {
+		return refuse(ErrIllegal, "", "%s has the URL %s already", e.About, p.URL)
+	}
+	return mustBeFree(w, events.ClaimURL, p.URL, e.About)
+}
+
+// decideRestored checks that the URL the tenant comes back to is its own or
+// free. The cloud id never changes, so it is the tenant's own still.
+func decideRestored(w World, e events.Event, p events.TenantRestored) error {
+	for _, entity := range p.Entities {
+		if record, ok := entity.(events.Tenant); ok {
+			return mustBeFree(w, events.ClaimURL, record.URL, e.About)
+		}
+	}
+	return nil
+}
+
+func mustBeFree(w World, kind events.ClaimKind, value string, by events.Aggregate) error {
+	holder, err := w.Claimed(events.OfClaim(kind, value))
+	if err != nil {
+		return err
+	}
+	if !holder.IsZero() && holder != by.Tenant() {
+		return refuse(ErrClaimed, "choose another, or let its tenant be renamed first", "%s %s belongs to %s", kind, value, holder)
+	}
+	return nil
+}
+
+func mustBe(e events.Event, is, want events.TenantStatus) error {
+	if is != want {
+		return refuse(ErrIllegal, "", "%s is %s, not %s", e.About, is, want)
+	}
+	return nil
+}
+
+// decidePlaced honours a data-residency pin.
+func decidePlaced(s State, e events.Event, region string) error {
+	at, _, err := get[events.Placement](s, events.Placement{}.EntityKey())
+	if err != nil {
+		return err
+	}
+	if at.Residency != "" && at.Residency != region {
+		return refuse(ErrIllegal, "its data must not leave that region", "%s is pinned to %s, the region is %s", e.About, at.Residency, region)
+	}
+	return nil
+}
+
+func decideActivated(w World, s State, e events.Event, p events.ProductActivated) error {
+	product, exists, err := get[events.Product](s, events.ProductKey(p.Product))
+	if err != nil {
+		return err
+	}
+	if !exists {
+		return mustBeUnused(w, p.Product.String(), p.Product.UUID())
+	}
+	if product.Status != events.ProductStatusInactive {
+		return refuse(ErrIllegal, "", "%s is %s, not inactive", p.Product, product.Status)
+	}
+	if product.Name != p.Name {
+		return refuse(ErrIllegal, "a product keeps its name", "%s is %s, the event says %s", p.Product, product.Name, p.Name)
+	}
+	return nil
+}
+
+func decideProduct(s State, e events.Event) error {
+	var id events.ProductID
+	var from []events.ProductStatus
+	switch p := e.Payload.(type) {
+	case events.ProductDeactivated:
+		id, from = p.Product, []events.ProductStatus{events.ProductStatusActive, events.ProductStatusSuspended}
+	case events.ProductSuspended:
+		id, from = p.Product, []events.ProductStatus{events.ProductStatusActive}
+	case events.ProductUnsuspended:
+		id, from = p.Product, []events.ProductStatus{events.ProductStatusSuspended}
+	case events.ProductLicenseUpdated:
+		id, from = p.Product, []events.ProductStatus{events.ProductStatusActive, events.ProductStatusInactive, events.ProductStatusSuspended}
+	}
+	product, exists, err := get[events.Product](s, events.ProductKey(id))
+	if err != nil {
+		return err
+	}
+	if !exists {
+		return refuse(ErrNotFound, "publish product.activated.v1 first", "%s has no %s", e.About, id)
+	}
+	for _, status := range from {
+		if product.Status == status {
+			return nil
+		}
+	}
+	return refuse(ErrIllegal, "", "%s of %s is %s", id, e.About, product.Status)
+}
+
+func decideApp(w World, s State, e events.Event) error {
+	switch p := e.Payload.(type) {
+	case events.AppInstalled:
+		if err := mustNotHave(s, e, events.AppKey(p.App)); err != nil {
+			return err
+		}
+		return mustBeUnused(w, p.App.String(), p.App.UUID())
+	case events.AppUninstalled:
+		return decideInstalled(s, e, p.App, true)
+	case events.AppRestored:
+		return decideInstalled(s, e, p.App, false)
+	}
+	return nil
+}
+
+func decideInstalled(s State, e events.Event, id events.AppID, want bool) error {
+	app, exists, err := get[events.App](s, events.AppKey(id))
+	if err != nil {
+		return err
+	}
+	if !exists {
+		return refuse(ErrNotFound, "", "%s has no %s", e.About, id)
+	}
+	if app.Installed != want {
+		is := "uninstalled"
+		if app.Installed {
+			is = "installed"
+		}
+		return refuse(ErrIllegal, "", "%s of %s is %s", id, e.About, is)
+	}
+	return nil
+}
+
+func mustBeUnused(w World, text string, id uuid.UUID) error {
+	used, err := w.Used(id)
+	if err != nil {
+		return err
+	}
+	if used {
+		return refuse(ErrIDReused, "make a new id: ids are never issued twice", "%s was issued before", text)
+	}
+	return nil
+}
+
+func mustHave(s State, e events.Event, key events.EntityKey) error {
+	entity, err := s.Get(key)
+	if err != nil {
+		return err
+	}
+	if entity == nil {
+		return refuse(ErrNotFound, "", "%s has no %s", e.About, describe(key))
+	}
+	return nil
+}
+
+func mustNotHave(s State, e events.Event, key events.EntityKey) error {
+	entity, err := s.Get(key)
+	if err != nil {
+		return err
+	}
+	if entity != nil {
+		return refuse(ErrIllegal, "", "%s has the %s already", e.About, describe(key))
+	}
+	return nil
+}
+
+// describe names an entity by its kind and id; binary ids are left out.
+func describe(key events.EntityKey) string {
+	switch key.Kind {
+	case events.EntityMember, events.EntityGroup, events.EntityResource:
+		return fmt.Sprintf("%s %q", key.Kind, key.ID)
+	default:
+		return key.Kind.String()
+	}
+}

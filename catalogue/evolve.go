@@ -1,0 +1,283 @@
+package catalogue
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+
+	"tenantcatalogue/events"
+)
+
+// Evolve is the fold: it applies one event to the state of the aggregate the
+// event is about. There is no other; the write side, every view and every
+// replay use it. It decides nothing: what is in the log has happened.
+//
+// An event's effect on an entity depends on that entity and the event alone,
+// so that a view which keeps some kinds of entity folds them exactly as the
+// whole state would. The error matches ErrFold when the event cannot follow
+// the state: then the log was not written by these rules.
+func Evolve(s State, e events.Event) error {
+	var err error
+	switch p := e.Payload.(type) {
+	case events.AccountCreated:
+		err = s.Put(events.Account{Name: p.Name, Created: e.Time})
+	case events.AccountContactsUpdated:
+		err = evolveContacts(s, p)
+	case events.ClaimTaken:
+		err = s.Put(events.Claim{Kind: p.Kind, Value: p.Value, Tenant: p.Tenant})
+	case events.ClaimReleased:
+		err = s.Delete(events.Claim{}.EntityKey())
+	case events.RestorationPlanned:
+		err = evolvePlanned(s, p)
+	case events.RestorationFinished:
+		err = change(s, events.Restoration{}.EntityKey(), func(r *events.Restoration) { r.Finished = true })
+	case events.TenantCreated, events.TenantDeleted, events.TenantRestored:
+		err = evolveLife(s, e)
+	case events.TenantRelocated:
+		err = change(s, events.Placement{}.EntityKey(), func(at *events.Placement) {
+			at.Region, at.Shard = p.Region, p.Shard
+		})
+	case events.ResourceProvisioned:
+		err = s.Put(events.Resource{Service: p.Service, Kind: p.Kind, Name: p.Name, Region: p.Region, Shard: p.Shard})
+	case events.ResourceDeprovisioned:
+		err = s.Delete(events.ResourceKey(p.Service, p.Kind, p.Name))
+	default:
+		err = evolveInside(s, e)
+	}
+	if err != nil {
+		return fmt.Errorf("fold %s at %d: %w", e.Type(), e.Seq, err)
+	}
+	return nil
+}
+
+// evolveInside folds what happens within a living tenant.
+func evolveInside(s State, e events.Event) error {
+	switch e.Payload.(type) {
+	case events.TenantConfigured, events.TenantRenamed, events.TenantUsageReported,
+		events.TenantDeactivated, events.TenantReactivated:
+		return change(s, events.Tenant{}.EntityKey(), func(t *events.Tenant) { evolveTenant(t, e.Payload) })
+	case events.ProductActivated, events.ProductDeactivated, events.ProductSuspended,
+		events.ProductUnsuspended, events.ProductLicenseUpdated:
+		return evolveProduct(s, e.Payload)
+	case events.AppInstalled, events.AppUninstalled, events.AppRestored:
+		return evolveApp(s, e.Payload)
+	case events.IdentityMemberGranted, events.IdentityMemberRevoked, events.IdentityGroupSet,
+		events.IdentityGroupRemoved, events.IdentityPermissionsChanged:
+		return evolveIdentity(s, e.Payload)
+	}
+	return fmt.Errorf("%w: there is no fold for %T", ErrFold, e.Payload)
+}
+
+// deletedWithTenant lists what goes with a tenant's tombstone. Its record
+// stays, marked; so do its claims and its account's contacts, which are
+// aggregates of their own.
+var deletedWithTenant = []events.EntityKind{
+	events.EntityPlacement, events.EntityProduct, events.EntityApp,
+	events.EntityMember, events.EntityGroup, events.EntityResource,
+}
+
+func evolveLife(s State, e events.Event) error {
+	switch p := e.Payload.(type) {
+	case events.TenantCreated:
+		record := events.Tenant{
+			URL: p.URL, CloudID: p.CloudID, Account: p.Account, Tier: p.Tier, Internal: p.Internal,
+			Status: events.TenantStatusActive, Created: e.Time,
+		}
+		if err := s.Put(record); err != nil {
+			return err
+		}
+		return s.Put(events.Placement{Region: p.Region, Shard: p.Shard, Residency: p.Residency})
+	case events.TenantDeleted:
+		if err := clearAll(s, deletedWithTenant); err != nil {
+			return err
+		}
+		return change(s, events.Tenant{}.EntityKey(), func(t *events.Tenant) { t.Status = events.TenantStatusDeleted })
+	case events.TenantRestored:
+		if p.Part == 1 {
+			if err := clearAll(s, events.EntityKinds); err != nil {
+				return err
+			}
+		}
+		for _, entity := range p.Entities {
+			if err := s.Put(entity); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func clearAll(s State, kinds []events.EntityKind) error {
+	for _, kind := range kinds {
+		if !s.Keeps(kind) {
+			continue
+		}
+		if err := s.Clear(kind); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func evolveTenant(t *events.Tenant, payload events.Payload) {
+	switch p := payload.(type) {
+	case events.TenantConfigured:
+		t.Metadata = configured(t.Metadata, p.Metadata, p.Unset)
+		t.Flags = configured(t.Flags, p.Flags, p.Unset)
+	case events.TenantRenamed:
+		t.URL = p.URL
+	case events.TenantUsageReported:
+		t.ActiveUsers, t.LastActivity = p.ActiveUsers, p.LastActivity
+	case events.TenantDeactivated:
+		t.Status = events.TenantStatusDeactivated
+	case events.TenantReactivated:
+		t.Status = events.TenantStatusActive
+	}
+}
+
+// configured never changes the map it is given: entities are immutable. An
+// empty map is nil, so that equal settings have equal bytes.
+func configured[V any](have, set map[string]V, unset []string) map[string]V {
+	out := maps.Clone(have)
+	if out == nil {
+		out = make(map[string]V, len(set))
+	}
+	for _, k := range unset {
+		delete(out, k)
+	}
+	maps.Copy(out, set)
+	if len(out) == 0 {
+		return nil
+	}
+	return out
+}
+
+func evolveProduct(s State, payload events.Payload) error {
+	switch p := payload.(type) {
+	case events.ProductActivated:
+		return activateProduct(s, p)
+	case events.ProductDeactivated:
+		return change(s, events.ProductKey(p.Product), func(x *events.Product) { x.Status = events.ProductStatusInactive })
+	case events.ProductSuspended:
+		return change(s, events.ProductKey(p.Product), func(x *events.Product) { x.Status = events.ProductStatusSuspended })
+	case events.ProductUnsuspended:
+		return change(s, events.ProductKey(p.Product), func(x *events.Product) { x.Status = events.ProductStatusActive })
+	case events.ProductLicenseUpdated:
+		return change(s, events.ProductKey(p.Product), func(x *events.Product) {
+			x.Edition, x.Seats, x.Licensed = p.Edition, p.Seats, p.Active
+		})
+	}
+	return nil
+}
+
+// activateProduct begins a product or activates it again; what the event does
+// not say about the licence stays as it was.
+func activateProduct(s State, p events.ProductActivated) error {
+	if !s.Keeps(events.EntityProduct) {
+		return nil
+	}
+	x, _, err := get[events.Product](s, events.ProductKey(p.Product))
+	if err != nil {
+		return err
+	}
+	x.ID, x.Name, x.Status, x.Licensed = p.Product, p.Name, events.ProductStatusActive, true
+	if p.Edition != "" {
+		x.Edition = p.Edition
+	}
+	if p.Seats != 0 {
+		x.Seats = p.Seats
+	}
+	return s.Put(x)
+}
+
+func evolveApp(s State, payload events.Payload) error {
+	switch p := payload.(type) {
+	case events.AppInstalled:
+		return s.Put(events.App{ID: p.App, Name: p.Name, Version: p.Version, Installed: true})
+	case events.AppUninstalled:
+		return change(s, events.AppKey(p.App), func(a *events.App) { a.Installed = false })
+	case events.AppRestored:
+		return s.Put(events.App{ID: p.App, Name: p.Name, Version: p.Version, Installed: true})
+	}
+	return nil
+}
+
+func evolveIdentity(s State, payload events.Payload) error {
+	switch p := payload.(type) {
+	case events.IdentityMemberGranted:
+		return s.Put(events.Member{
+			User: p.User, Name: p.Name, Email: p.Email, Roles: sorted(p.Roles), Groups: sorted(p.Groups),
+		})
+	case events.IdentityMemberRevoked:
+		return s.Delete(events.MemberKey(p.User))
+	case events.IdentityGroupSet:
+		return setGroup(s, p)
+	case events.IdentityGroupRemoved:
+		return s.Delete(events.GroupKey(p.Group))
+	case events.IdentityPermissionsChanged:
+		return change(s, events.GroupKey(p.Group), func(g *events.Group) { g.Permissions = sorted(p.Permissions) })
+	}
+	return nil
+}
+
+func setGroup(s State, p events.IdentityGroupSet) error {
+	if !s.Keeps(events.EntityGroup) {
+		return nil
+	}
+	g, _, err := get[events.Group](s, events.GroupKey(p.Group))
+	if err != nil {
+		return err
+	}
+	g.Group, g.Name = p.Group, p.Name
+	return s.Put(g)
+}
+
+func evolveContacts(s State, p events.AccountContactsUpdated) error {
+	if err := clearAll(s, []events.EntityKind{events.EntityContact}); err != nil {
+		return err
+	}
+	for i, c := range p.Contacts {
+		err := s.Put(events.Contact{
+			Kind: c.Kind, Place: uint16(i), Name: c.Name, Email: c.Email, Phone: c.Phone, Verified: c.Verified,
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func evolvePlanned(s State, p events.RestorationPlanned) error {
+	if p.Part == 1 {
+		return s.Put(events.Restoration{
+			Mode: p.Mode, Cut: p.Cut, AsOf: p.AsOf, Runs: p.Runs, Actors: p.Actors, Targets: uint32(len(p.Targets)),
+		})
+	}
+	return change(s, events.Restoration{}.EntityKey(), func(r *events.Restoration) { r.Targets += uint32(len(p.Targets)) })
+}
+
+// change puts a changed copy of an entity that must be there, where its kind
+// is kept.
+func change[E events.Entity](s State, key events.EntityKey, f func(*E)) error {
+	if !s.Keeps(key.Kind) {
+		return nil
+	}
+	entity, found, err := get[E](s, key)
+	if err != nil {
+		return err
+	}
+	if !found {
+		return fmt.Errorf("%w: the %s it changes is not there", ErrFold, key.Kind)
+	}
+	f(&entity)
+	return s.Put(entity)
+}
+
+func sorted(list []string) []string {
+	if len(list) == 0 {
+		return nil
+	}
+	out := slices.Clone(list)
+	slices.Sort(out)
+	return slices.Compact(out)
+}

@@ -1,0 +1,150 @@
+package catalogue
+
+import (
+	"crypto/sha256"
+	"fmt"
+	"slices"
+
+	"github.com/google/uuid"
+
+	"tenantcatalogue/events"
+)
+
+// Head is what the write side knows of an aggregate beside its state. It is no
+// part of the state: a restored tenant has an old state and a new head.
+type Head struct {
+	Seq         events.Seq    `json:"seq"`                  // its last event; 0: there was none
+	Version     uint64        `json:"version"`              // how many events it has had
+	Epoch       uint64        `json:"epoch"`                // raised by every delete and restore
+	Quarantined events.Seq    `json:"quarantined,omitzero"` // the event that could not be read or folded
+	Restores    []RestoreMark `json:"restores,omitzero"`    // oldest first
+}
+
+// RestoreMark is one restoration of a tenant.
+type RestoreMark struct {
+	Restoration events.RestoreID   `json:"restoration"`
+	Mode        events.RestoreMode `json:"mode"`
+	Cut         events.Seq         `json:"cut"`
+	AsOf        events.Seq         `json:"as_of"`
+	Seq         events.Seq         `json:"seq"` // where it was restored
+}
+
+// Advance is the head after e.
+func (h Head) Advance(e events.Event) Head {
+	h.Seq = e.Seq
+	h.Version++
+	switch p := e.Payload.(type) {
+	case events.TenantDeleted:
+		h.Epoch++
+	case events.TenantRestored:
+		if p.Part == 1 {
+			h.Epoch = p.Epoch
+			h.Restores = append(slices.Clip(h.Restores), RestoreMark{
+				Restoration: p.Restoration, Mode: p.Mode, Cut: p.Cut, AsOf: p.AsOf, Seq: e.Seq,
+			})
+		}
+	}
+	return h
+}
+
+// Answer is the first answer to an event id, kept for ever.
+type Answer struct {
+	About   events.Aggregate
+	Seq     events.Seq
+	Version uint64
+	Content [sha256.Size]byte // ContentHash of the event
+}
+
+// Facts is the write-side store as decisions read it and the fold changes it.
+// Implementations need not be safe for concurrent use.
+type Facts interface {
+	// State is the entities of an aggregate, all kinds.
+	State(a events.Aggregate) State
+	// Head is the aggregate's head; the zero Head when it has had no event.
+	Head(a events.Aggregate) (Head, error)
+	// PutHead sets the head.
+	PutHead(a events.Aggregate, h Head) error
+	// Answer is the first answer to an event id, if there was one.
+	Answer(id events.EventID) (Answer, bool, error)
+	// PutAnswer sets the first answer.
+	PutAnswer(id events.EventID, a Answer) error
+	// Issued tells whom a product's or app's id was issued to, if it was.
+	Issued(id uuid.UUID) (events.Aggregate, bool, error)
+	// PutIssued records that the id was issued.
+	PutIssued(id uuid.UUID, a events.Aggregate) error
+}
+
+// Fold applies one event of the log to the facts: its state by Evolve, the
+// aggregate's head, the answer to its id, the ids it issues. An event that does
+// not fit quarantines its aggregate and is not an error.
+func Fold(f Facts, e events.Event) error {
+	h, err := f.Head(e.About)
+	if err != nil {
+		return err
+	}
+	if h.Quarantined == 0 {
+		if err := Evolve(f.State(e.About), e); err != nil {
+			h.Quarantined = e.Seq
+		}
+	}
+	h = h.Advance(e)
+	if err := f.PutHead(e.About, h); err != nil {
+		return err
+	}
+	content, err := ContentHash(e)
+	if err != nil {
+		return err
+	}
+	if err := f.PutAnswer(e.ID, Answer{About: e.About, Seq: e.Seq, Version: h.Version, Content: content}); err != nil {
+		return err
+	}
+	if id, ok := issues(e.Payload); ok {
+		return f.PutIssued(id, e.About)
+	}
+	return nil
+}
+
+// Quarantine marks the aggregate of an event that cannot be read.
+func Quarantine(f Facts, s events.Stored) error {
+	if s.About.IsZero() {
+		return nil // belongs to nobody we know; the runner reports it
+	}
+	h, err := f.Head(s.About)
+	if err != nil {
+		return err
+	}
+	if h.Quarantined == 0 {
+		h.Quarantined = s.Seq
+	}
+	h.Seq = s.Seq
+	h.Version++
+	return f.PutHead(s.About, h)
+}
+
+// issues is the id a payload brings into being, unless it had been before.
+func issues(p events.Payload) (uuid.UUID, bool) {
+	switch p := p.(type) {
+	case events.ProductActivated:
+		return p.Product.UUID(), true
+	case events.AppInstalled:
+		return p.App.UUID(), true
+	}
+	return uuid.UUID{}, false
+}
+
+// ContentHash is SHA-256 over what the producer said: all of the event but the
+// epoch, which is a condition of the write and may be refreshed in a retry, and
+// what the gate and the log add. A payload counts in its newest version.
+func ContentHash(e events.Event) (sum [sha256.Size]byte, err error) {
+	payload, err := events.Upcast(e.Payload)
+	if err != nil {
+		return sum, err
+	}
+	e.Payload = payload
+	e.Epoch, e.RecordedTime, e.Via, e.More, e.Seq = 0, 0, "", 0, 0
+	s, err := events.Encode(e)
+	if err != nil {
+		return sum, fmt.Errorf("hash the content of %s: %w", e.ID, err)
+	}
+	return events.Rolling{}.Add(s), nil
+}

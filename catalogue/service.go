@@ -1,0 +1,321 @@
+package catalogue
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"tenantcatalogue/events"
+)
+
+// Log is what the Service needs of the log.
+type Log interface {
+	// Append appends units, each whole or not at all, in their order.
+	Append(ctx context.Context, units []events.Unit) []events.Appended
+	// Read hands over the events after one Seq up to another, in order.
+	Read(ctx context.Context, after, upTo events.Seq, fn func([]events.Stored) error) error
+	// Head is the Seq of the last event.
+	Head(ctx context.Context) (events.Seq, error)
+}
+
+// Store is the write-side store: facts folded up to a Seq. Only the Service's
+// own goroutine uses it.
+type Store interface {
+	// Seq is the last event folded.
+	Seq() events.Seq
+	// Begin opens a layer over the facts.
+	Begin() Layer
+	// Advance moves the store past events whose layer was kept.
+	Advance(folded []events.Stored) error
+	// Flush makes what was folded outlive the process.
+	Flush() error
+}
+
+// Layer is facts with changes that may yet be dropped.
+type Layer interface {
+	Facts
+	// Begin opens a layer over this one.
+	Begin() Layer
+	// Keep moves the changes into what the layer stands on. A layer that is
+	// not kept is dropped.
+	Keep()
+}
+
+// Sealer seals the personal fields of an event.
+type Sealer interface {
+	// SealNew seals a producer's event and refuses sealed fields in it.
+	SealNew(e events.Event) (events.Event, error)
+	// SealEvent seals an event of the catalogue's own.
+	SealEvent(e events.Event) (events.Event, error)
+}
+
+// Role is what a credential may do beyond publishing.
+type Role string
+
+// The roles.
+const (
+	RoleDelete   Role = "delete"   // may append tombstones
+	RoleOperator Role = "operator" // may plan and apply restorations
+	RoleInternal Role = "internal" // the catalogue itself; no credential has it
+)
+
+// Credential is who brings an event.
+type Credential struct {
+	Via   string // its name, stamped on every event
+	Roles []Role
+}
+
+// Has tells whether the credential has the role.
+func (c Credential) Has(role Role) bool {
+	for _, r := range c.Roles {
+		if r == role {
+			return true
+		}
+	}
+	return false
+}
+
+// Request asks for one unit: one or more events about one aggregate that stand
+// or fall together.
+type Request struct {
+	Events []events.Event
+	Expect *events.Seq // when set: the aggregate's last event must be this one
+}
+
+// Verdict is the answer to a request.
+type Verdict struct {
+	ID         events.EventID // of the request's last event
+	Seq        events.Seq     // where that event stands
+	Version    uint64         // the aggregate's version after it
+	Epoch      uint64         // the aggregate's epoch now
+	Duplicate  bool           // the event was stored before: this is its first answer
+	Superseded bool           // a restoration has undone it since
+	Err        error          // why nothing was written
+}
+
+// Config is what a Service is made of.
+type Config struct {
+	Log   Log
+	Store Store
+	Seal  Sealer
+	Clock func() time.Time // recorded times
+}
+
+// Validate names everything that is missing.
+func (c Config) Validate() error {
+	var errs []error
+	for name, missing := range map[string]bool{
+		"Log": c.Log == nil, "Store": c.Store == nil, "Seal": c.Seal == nil, "Clock": c.Clock == nil,
+	} {
+		if missing {
+			errs = append(errs, fmt.Errorf("catalogue.Config: %s is missing", name))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// Service is the only writer of the log. Callers' requests queue up; one
+// goroutine decides them in order against the write-side store, appends what
+// may happen as one batch, and answers when the batch is durable. Requests that
+// arrive meanwhile make the next batch, so that the load sets its size.
+type Service struct {
+	writer *writer
+	seal   Sealer
+	jobs   chan *job
+
+	mu      sync.RWMutex // guards stopped against a send on a closed channel
+	stopped bool
+	done    chan struct{}
+	failed  error // of the last flush; read after done
+}
+
+// job is one call of Publish on its way through the writer.
+type job struct {
+	credential Credential
+	requests   []Request
+	verdicts   []Verdict
+	done       chan struct{}
+}
+
+const (
+	queueLength = 4096 // calls waiting
+	batchEvents = events.MaxUnitEvents
+)
+
+// Open brings the store up to the head of the log and starts the Service.
+// Until it returns nothing is published.
+func Open(ctx context.Context, c Config) (*Service, error) {
+	if err := c.Validate(); err != nil {
+		return nil, err
+	}
+	w := &writer{log: c.Log, store: c.Store, clock: c.Clock}
+	if err := w.catchUp(ctx); err != nil {
+		return nil, fmt.Errorf("open the catalogue: %w", err)
+	}
+	s := &Service{writer: w, seal: c.Seal, jobs: make(chan *job, queueLength), done: make(chan struct{})}
+	go s.run()
+	return s, nil
+}
+
+// Publish asks for the requests in order and answers each. It returns when
+// everything that was written is durable. When ctx ends first the verdicts not
+// known yet carry its error: such an event may have been written, and the same
+// event with the same id may be sent again.
+func (s *Service) Publish(ctx context.Context, c Credential, requests ...Request) []Verdict {
+	j := &job{credential: c, verdicts: make([]Verdict, len(requests)), done: make(chan struct{})}
+	asked := make([]int, 0, len(requests)) // requests[asked[i]] is j.requests[i]
+	for i, r := range requests {
+		sealed, err := s.admit(c, r)
+		if err != nil {
+			j.verdicts[i] = refusedVerdict(r, err)
+			continue
+		}
+		j.requests = append(j.requests, sealed)
+		asked = append(asked, i)
+	}
+	if len(j.requests) == 0 {
+		return j.verdicts
+	}
+	answers := make([]Verdict, len(j.requests))
+	all := j.verdicts
+	j.verdicts = answers
+	if err := s.enqueue(ctx, j); err != nil {
+		for i, r := range j.requests {
+			answers[i] = refusedVerdict(r, err)
+		}
+	} else {
+		select {
+		case <-j.done:
+		case <-ctx.Done():
+			answers = make([]Verdict, len(j.requests)) // the writer may still fill the others
+			for i, r := range j.requests {
+				answers[i] = refusedVerdict(r, fmt.Errorf("%w before the answer came; send it again with the same id", ctx.Err()))
+			}
+		}
+	}
+	for i, at := range asked {
+		all[at] = answers[i]
+	}
+	return all
+}
+
+// admit checks what needs no state: the envelope, the credential, the personal
+// fields. It runs in the caller's goroutine.
+func (s *Service) admit(c Credential, r Request) (Request, error) {
+	if len(r.Events) == 0 {
+		return r, fmt.Errorf("%w: a request without events", events.ErrMalformed)
+	}
+	sealed := make([]events.Event, len(r.Events))
+	for i, e := range r.Events {
+		if err := e.Validate(); err != nil {
+			return r, err
+		}
+		if e.About != r.Events[0].About {
+			return r, fmt.Errorf("%w: a unit is about one aggregate, this one about %s and %s", events.ErrMalformed, r.Events[0].About, e.About)
+		}
+		if err := authorise(c, e); err != nil {
+			return r, err
+		}
+		seal := s.seal.SealNew
+		if c.Has(RoleInternal) {
+			seal = s.seal.SealEvent
+		}
+		var err error
+		if sealed[i], err = seal(e); err != nil {
+			return r, err
+		}
+	}
+	r.Events = sealed
+	return r, nil
+}
+
+func authorise(c Credential, e events.Event) error {
+	switch {
+	case c.Has(RoleInternal):
+		return nil
+	case e.Type().Internal():
+		return refuse(ErrForbidden, "use the restore command", "%s is written by the catalogue itself", e.Type())
+	case e.Type().Tombstone() && !c.Has(RoleDelete):
+		return refuse(ErrForbidden, "a credential with the delete role is needed", "%s may not delete", c.Via)
+	}
+	return nil
+}
+
+func (s *Service) enqueue(ctx context.Context, j *job) error {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	if s.stopped {
+		return ErrStopped
+	}
+	select {
+	case s.jobs <- j:
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("%w before the event was taken: nothing was written", ctx.Err())
+	}
+}
+
+// Close answers what is queued, flushes the store and stops.
+func (s *Service) Close() error {
+	s.mu.Lock()
+	if !s.stopped {
+		s.stopped = true
+		close(s.jobs)
+	}
+	s.mu.Unlock()
+	<-s.done
+	return s.failed
+}
+
+// run is the Service's goroutine: it gathers the calls that wait and commits
+// them together.
+func (s *Service) run() {
+	defer close(s.done)
+	// A batch on its way is finished whatever its callers do: it may be in the
+	// log already. Stopping goes through Close, which lets the queue run dry.
+	ctx := context.Background()
+	for first := range s.jobs {
+		batch := []*job{first}
+		count := len(first.requests)
+	gather:
+		for count < batchEvents {
+			select {
+			case next, open := <-s.jobs:
+				if !open {
+					break gather
+				}
+				batch = append(batch, next)
+				count += len(next.requests)
+			default:
+				break gather
+			}
+		}
+		s.writer.commit(ctx, batch)
+		for _, j := range batch {
+			close(j.done)
+		}
+	}
+	s.failed = s.writer.store.Flush()
+}
+
+func refusedVerdict(r Request, err error) Verdict {
+	if len(r.Events) == 0 {
+		return Verdict{Err: err}
+	}
+	return refusedEvent(r.Events[len(r.Events)-1], Head{}, err)
+}
+
+// refusedEvent says which event an error is about, where it does not yet.
+func refusedEvent(e events.Event, h Head, err error) Verdict {
+	v := Verdict{ID: e.ID, Epoch: h.Epoch, Err: err}
+	var reason *refusal
+	if errors.As(err, &reason) {
+		v.Err = &RefusedError{
+			Type: e.Type(), ID: e.ID, About: e.About, Err: reason.err, Met: reason.met, Hint: reason.hint,
+			Epoch: h.Epoch, Last: h.Seq,
+		}
+	}
+	return v
+}
