@@ -4,7 +4,7 @@ package events
 // name is required the first time and must not change later.
 type ProductActivated struct {
 	Product ProductID `json:"product"`
-	Name    string    `json:"name"` // which product, e.g. issue-tracker
+	Name    string    `json:"name,omitzero"` // which product, e.g. issue-tracker
 	Edition string    `json:"edition,omitzero"`
 	Seats   uint64    `json:"seats,omitzero"`
 }
