@@ -1,0 +1,156 @@
+package viewdb
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+
+	"github.com/cockroachdb/pebble/v2"
+)
+
+// Reader reads rows. The store's own rows are never seen.
+type Reader interface {
+	// Get gives a copy of the value of a key; ok is false when there is none.
+	Get(key []byte) (value []byte, ok bool, err error)
+	// Scan calls fn for the rows from lower (inclusive) to upper (exclusive)
+	// in key order; nil means no bound. Key and value are valid during the
+	// call only. A scan sees the rows as they were when it began. It ends at
+	// fn's first error and returns it, or nil for ErrStop.
+	Scan(lower, upper []byte, fn func(key, value []byte) error) error
+	// ScanReverse is Scan from the last row to the first.
+	ScanReverse(lower, upper []byte, fn func(key, value []byte) error) error
+}
+
+// rows is the Reader over anything of Pebble that reads.
+type rows struct {
+	db   *DB
+	from pebble.Reader
+}
+
+// Get gives a copy of the value of a key.
+func (r rows) Get(key []byte) (value []byte, ok bool, err error) {
+	if err := checkKey(key); err != nil {
+		return nil, false, err
+	}
+	if err := r.db.use(); err != nil {
+		return nil, false, err
+	}
+	defer r.db.release()
+	value, ok, err = get(r.from, key)
+	if err != nil {
+		return nil, false, fmt.Errorf("get %x from view %s: %w", key, r.db.cfg.Name, r.db.noted(err))
+	}
+	return value, ok, nil
+}
+
+func get(from pebble.Reader, key []byte) (value []byte, ok bool, err error) {
+	v, closer, err := from.Get(key)
+	if errors.Is(err, pebble.ErrNotFound) {
+		return nil, false, nil
+	}
+	if err != nil {
+		return nil, false, classify(err)
+	}
+	value = append(make([]byte, 0, len(v)), v...)
+	return value, true, closer.Close()
+}
+
+// Scan calls fn for the rows from lower to upper in key order.
+func (r rows) Scan(lower, upper []byte, fn func(key, value []byte) error) error {
+	return r.scan(lower, upper, (*pebble.Iterator).First, (*pebble.Iterator).Next, fn)
+}
+
+// ScanReverse calls fn for the rows from upper down to lower.
+func (r rows) ScanReverse(lower, upper []byte, fn func(key, value []byte) error) error {
+	return r.scan(lower, upper, (*pebble.Iterator).Last, (*pebble.Iterator).Prev, fn)
+}
+
+type step func(*pebble.Iterator) bool
+
+func (r rows) scan(lower, upper []byte, first, next step, fn func(key, value []byte) error) error {
+	if err := r.db.use(); err != nil {
+		return err
+	}
+	defer r.db.release()
+	if bytes.Compare(lower, firstKey) < 0 {
+		lower = firstKey
+	}
+	if upper != nil && bytes.Compare(lower, upper) >= 0 {
+		return nil
+	}
+	it, err := r.from.NewIter(&pebble.IterOptions{LowerBound: lower, UpperBound: upper})
+	if err != nil {
+		return fmt.Errorf("scan view %s: %w", r.db.cfg.Name, r.db.noted(err))
+	}
+	err = walk(it, first, next, fn)
+	// A damaged table ends the iteration like the last row does; only Close
+	// tells the two apart.
+	if damage := it.Close(); damage != nil {
+		return fmt.Errorf("scan view %s: %w", r.db.cfg.Name, r.db.noted(damage))
+	}
+	if errors.Is(err, ErrStop) {
+		return nil
+	}
+	return err
+}
+
+func walk(it *pebble.Iterator, first, next step, fn func(key, value []byte) error) error {
+	for ok := first(it); ok; ok = next(it) {
+		value, err := it.ValueAndErr()
+		if err != nil {
+			return nil //nolint:nilerr // the iterator's Close reports it again
+		}
+		if err := fn(it.Key(), value); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Snapshot is a view as of one commit. It stands still while commits go on; it
+// keeps deleted rows on disk, so close it soon.
+type Snapshot struct {
+	rows
+	from       *pebble.Snapshot
+	checkpoint Checkpoint
+}
+
+// Snapshot takes a snapshot of the last commit.
+func (db *DB) Snapshot() (*Snapshot, error) {
+	if err := db.use(); err != nil {
+		return nil, err
+	}
+	defer db.release()
+	from := db.pebble.NewSnapshot()
+	cp, err := readCheckpoint(from)
+	if err != nil {
+		_ = from.Close() // reports nothing
+		return nil, fmt.Errorf("snapshot of view %s: %w", db.cfg.Name, db.noted(err))
+	}
+	s := &Snapshot{rows: rows{db: db, from: from}, from: from, checkpoint: cp}
+	db.mu.Lock()
+	defer db.mu.Unlock()
+	db.snapshots[s] = struct{}{}
+	return s, nil
+}
+
+// Checkpoint is the place the snapshot stands at.
+func (s *Snapshot) Checkpoint() Checkpoint { return s.checkpoint }
+
+// Close ends the snapshot; it must not be used afterwards. Closing twice, or
+// after the DB, does nothing.
+func (s *Snapshot) Close() error {
+	db := s.rows.db
+	db.mu.Lock()
+	_, open := db.snapshots[s]
+	delete(db.snapshots, s)
+	if open {
+		db.users++ // Pebble stays open until the snapshot is closed
+	}
+	db.mu.Unlock()
+	if !open {
+		return nil
+	}
+	defer db.release()
+	return s.from.Close()
+}
