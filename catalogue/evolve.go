@@ -50,6 +50,34 @@ func Evolve(s State, e events.Event) error {
 	return nil
 }
 
+// Touches tells whether an event can change entities of a kind.
+func Touches(p events.Payload, kind events.EntityKind) bool {
+	switch p.(type) {
+	case events.TenantCreated:
+		return kind == events.EntityTenant || kind == events.EntityPlacement
+	case events.TenantDeleted, events.TenantRestored:
+		return kind.Of() == events.AggregateTenant
+	case events.TenantConfigured, events.TenantRenamed, events.TenantUsageReported,
+		events.TenantDeactivated, events.TenantReactivated:
+		return kind == events.EntityTenant
+	case events.TenantRelocated:
+		return kind == events.EntityPlacement
+	case events.ProductActivated, events.ProductDeactivated, events.ProductSuspended,
+		events.ProductUnsuspended, events.ProductLicenseUpdated:
+		return kind == events.EntityProduct
+	case events.AppInstalled, events.AppUninstalled, events.AppRestored:
+		return kind == events.EntityApp
+	case events.IdentityMemberGranted, events.IdentityMemberRevoked:
+		return kind == events.EntityMember
+	case events.IdentityGroupSet, events.IdentityGroupRemoved, events.IdentityPermissionsChanged:
+		return kind == events.EntityGroup
+	case events.ResourceProvisioned, events.ResourceDeprovisioned:
+		return kind == events.EntityResource
+	default:
+		return kind.Of() == p.EventType().About()
+	}
+}
+
 // evolveInside folds what happens within a living tenant.
 func evolveInside(s State, e events.Event) error {
 	switch e.Payload.(type) {

@@ -52,11 +52,11 @@ type body struct {
 
 // Encode makes the stored form. The payload keeps the version it has.
 func Encode(e Event) (Stored, error) {
-	payload, err := marshal(e.Payload)
+	payload, err := Marshal(e.Payload)
 	if err != nil {
 		return Stored{}, fmt.Errorf("encode %s %s: %w", e.Type(), e.ID, err)
 	}
-	data, err := marshal(&body{
+	data, err := Marshal(&body{
 		Time: e.Time, RecordedTime: e.RecordedTime, Actor: e.Actor, Run: e.Run, Causation: e.Causation,
 		Correlation: e.Correlation, Epoch: e.Epoch, Via: e.Via, More: e.More, Payload: payload,
 	})
@@ -84,7 +84,7 @@ func Decode(s Stored) (Event, error) {
 		return Event{}, err
 	}
 	var b body
-	if err := unmarshal(s.Data, &b); err != nil {
+	if err := Unmarshal(s.Data, &b); err != nil {
 		return Event{}, &FieldError{Field: "data", Why: fmt.Sprintf("event %s: %v", s.ID, err), Err: ErrMalformed}
 	}
 	payload, err := d.decode(b.Payload)
@@ -103,9 +103,9 @@ func Decode(s Stored) (Event, error) {
 	}, nil
 }
 
-// marshal is the canonical msgpack form: structs as arrays, map keys sorted,
+// Marshal is the canonical msgpack form: structs as arrays, map keys sorted,
 // the shortest integers.
-func marshal(v any) ([]byte, error) {
+func Marshal(v any) ([]byte, error) {
 	var buf bytes.Buffer
 	enc := msgpack.GetEncoder()
 	defer msgpack.PutEncoder(enc)
@@ -119,8 +119,8 @@ func marshal(v any) ([]byte, error) {
 	return buf.Bytes(), nil
 }
 
-// unmarshal reads one value and refuses bytes after it.
-func unmarshal(raw []byte, v any) (err error) {
+// Unmarshal reads one value and refuses bytes after it.
+func Unmarshal(raw []byte, v any) (err error) {
 	defer func() {
 		// The decoder is fed bytes from disk and from the wire: whatever it
 		// trips over is a fault of the bytes, not of the process.

@@ -41,6 +41,20 @@ func (k EntityKind) String() string {
 	return fmt.Sprintf("entity kind %q", byte(k))
 }
 
+// Of is the kind of aggregate that has such entities.
+func (k EntityKind) Of() AggregateKind {
+	switch k {
+	case EntityAccount, EntityContact:
+		return AggregateAccount
+	case EntityClaim:
+		return AggregateClaim
+	case EntityRestoration:
+		return AggregateRestoration
+	default:
+		return AggregateTenant
+	}
+}
+
 // EntityKey is an entity's place in its aggregate's state.
 type EntityKey struct {
 	Kind EntityKind
@@ -300,7 +314,7 @@ var entityKinds = map[EntityKind]entityKindInfo{
 
 func decodeEntity[E Entity](raw []byte) (Entity, error) {
 	var e E
-	if err := unmarshal(raw, &e); err != nil {
+	if err := Unmarshal(raw, &e); err != nil {
 		return nil, err
 	}
 	return e, nil
@@ -308,7 +322,7 @@ func decodeEntity[E Entity](raw []byte) (Entity, error) {
 
 // EncodeEntity is the stored form of an entity: canonical, so that equal
 // entities have equal bytes and a digest can be taken over them.
-func EncodeEntity(e Entity) ([]byte, error) { return marshal(e) }
+func EncodeEntity(e Entity) ([]byte, error) { return Marshal(e) }
 
 // DecodeEntity reads what EncodeEntity wrote for an entity of that kind.
 func DecodeEntity(kind EntityKind, raw []byte) (Entity, error) {

@@ -63,7 +63,7 @@ func define[P Payload](about AggregateKind) definition {
 		about: about,
 		decode: func(raw []byte) (Payload, error) {
 			var p P
-			if err := unmarshal(raw, &p); err != nil {
+			if err := Unmarshal(raw, &p); err != nil {
 				return nil, err
 			}
 			return p, nil

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/google/uuid"
+	"github.com/vmihailenco/msgpack/v5"
 )
 
 // AggregateKind is the middle token of a subject: what the events on it are
@@ -135,6 +136,23 @@ func ParseAggregate(text string) (Aggregate, error) {
 	}
 	id, err := ParseID[TenantID](text)
 	return OfTenant(id), err
+}
+
+// EncodeMsgpack writes the Key.
+func (a Aggregate) EncodeMsgpack(enc *msgpack.Encoder) error { return enc.EncodeBytes(a.Key()) }
+
+// DecodeMsgpack reads what EncodeMsgpack wrote.
+func (a *Aggregate) DecodeMsgpack(dec *msgpack.Decoder) error {
+	raw, err := dec.DecodeBytes()
+	if err != nil {
+		return err
+	}
+	parsed, ok := AggregateFromKey(raw)
+	if !ok {
+		return malformed("aggregate", "%x is no aggregate", raw)
+	}
+	*a = parsed
+	return nil
 }
 
 // aggregateKeyLen is the length of Key.

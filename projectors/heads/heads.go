@@ -1,0 +1,242 @@
+// Package heads is the write side's own store: for every aggregate its head and
+// its entities, for every event id its first answer, for every product's and
+// app's id whom it was issued to. The Service decides from it and from nothing
+// else.
+//
+// It is folded from the log in Seq order like any view, and can be thrown away
+// like one. What is appended and not yet written to disk stands in an overlay,
+// so that a decision always sees everything before it; a crash loses the
+// overlay and the log gives it back.
+//
+// # Rows
+//
+//	e <aggregate 17> <entity kind 1> <entity id>   an entity, as events.EncodeEntity writes it
+//	h <aggregate 17>                               a catalogue.Head
+//	i <uuid 16>                                    the aggregate an id was issued to
+//	v <event uuid 16>                              a catalogue.Answer
+package heads
+
+import (
+	"fmt"
+
+	"github.com/google/uuid"
+
+	"tenantcatalogue/catalogue"
+	"tenantcatalogue/events"
+	"tenantcatalogue/projectors"
+	"tenantcatalogue/projectors/viewdb"
+)
+
+// Name and Format are those of the view.
+const (
+	Name   = "heads"
+	Format = 1
+)
+
+// flushAnswers is how many events may stand in the overlay before they are
+// written to disk: what a start after a crash must fold again.
+const flushAnswers = 4096
+
+// Store is a catalogue.Store. It is for one goroutine.
+type Store struct {
+	db      *viewdb.DB
+	at      viewdb.Checkpoint
+	overlay *overlay
+}
+
+// Open makes a Store on an open view. stream is the identity of the log it is
+// folded from.
+func Open(db *viewdb.DB, stream string) (*Store, error) {
+	at := db.Checkpoint()
+	if at.IsZero() {
+		at.Stream = stream
+	}
+	if at.Stream != stream {
+		return nil, fmt.Errorf("open heads: %w: they were folded from %s, the log is %s", projectors.ErrOtherLog, at.Stream, stream)
+	}
+	return &Store{db: db, at: at, overlay: newOverlay(rows{db})}, nil
+}
+
+// Seq is the last event folded.
+func (s *Store) Seq() events.Seq { return s.at.Seq }
+
+// Checkpoint is where the store stands, overlay included.
+func (s *Store) Checkpoint() viewdb.Checkpoint { return s.at }
+
+// Begin opens a layer over the facts.
+func (s *Store) Begin() catalogue.Layer { return s.overlay.Begin() }
+
+// Advance moves the store past events whose layer was kept.
+func (s *Store) Advance(folded []events.Stored) error {
+	for _, e := range folded {
+		if e.Seq != s.at.Seq+1 {
+			return fmt.Errorf("advance heads: %w: event %d after %d", projectors.ErrGap, e.Seq, s.at.Seq)
+		}
+		s.at.Seq, s.at.Event, s.at.Rolling = e.Seq, e.ID, s.at.Rolling.Add(e)
+	}
+	if len(s.overlay.answers) < flushAnswers {
+		return nil
+	}
+	return s.Flush()
+}
+
+// Flush writes the overlay to disk.
+func (s *Store) Flush() error {
+	if s.db.Checkpoint().Seq == s.at.Seq {
+		return nil
+	}
+	b := s.db.NewBatch()
+	if err := s.overlay.write(b); err != nil {
+		return fmt.Errorf("flush heads: %w", err)
+	}
+	if err := b.Commit(s.at); err != nil {
+		return fmt.Errorf("flush heads: %w", err)
+	}
+	s.overlay = newOverlay(rows{s.db})
+	return nil
+}
+
+// Projector folds the same rows as any view's projector does, for rebuilding
+// and verifying.
+type Projector struct{}
+
+// Name is the view's.
+func (Projector) Name() string { return Name }
+
+// Format is the view's.
+func (Projector) Format() uint32 { return Format }
+
+// Project folds events into rows.
+func (Projector) Project(b *viewdb.Batch, recorded []projectors.Recorded) error {
+	o := newOverlay(rows{b})
+	for _, r := range recorded {
+		var err error
+		if r.Err != nil {
+			err = catalogue.Quarantine(o, r.Stored)
+		} else {
+			err = catalogue.Fold(o, r.Event)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return o.write(b)
+}
+
+// The prefixes of the rows.
+const (
+	rowEntity = 'e'
+	rowHead   = 'h'
+	rowIssued = 'i'
+	rowAnswer = 'v'
+)
+
+func entityRow(a events.Aggregate, key events.EntityKey) []byte {
+	return key.Append(a.AppendKey([]byte{rowEntity}))
+}
+
+func headRow(a events.Aggregate) []byte { return a.AppendKey([]byte{rowHead}) }
+
+func issuedRow(id uuid.UUID) []byte { return append([]byte{rowIssued}, id[:]...) }
+
+func answerRow(id events.EventID) []byte {
+	u := id.UUID()
+	return append([]byte{rowAnswer}, u[:]...)
+}
+
+// write puts everything that changed into a batch.
+func (o *overlay) write(b *viewdb.Batch) error {
+	for a, entities := range o.entities {
+		for key, e := range entities {
+			if e == nil {
+				if err := b.Delete(entityRow(a, key)); err != nil {
+					return err
+				}
+				continue
+			}
+			raw, err := events.EncodeEntity(e)
+			if err != nil {
+				return err
+			}
+			if err := b.Set(entityRow(a, key), raw); err != nil {
+				return err
+			}
+		}
+	}
+	for a, h := range o.heads {
+		if err := set(b, headRow(a), h); err != nil {
+			return err
+		}
+	}
+	for id, answer := range o.answers {
+		if err := set(b, answerRow(id), answer); err != nil {
+			return err
+		}
+	}
+	for id, a := range o.issued {
+		if err := b.Set(issuedRow(id), a.Key()); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func set(b *viewdb.Batch, key []byte, v any) error {
+	raw, err := events.Marshal(v)
+	if err != nil {
+		return err
+	}
+	return b.Set(key, raw)
+}
+
+// rows is the facts on disk.
+type rows struct{ r viewdb.Reader }
+
+func (s rows) entity(a events.Aggregate, key events.EntityKey) (events.Entity, error) {
+	raw, found, err := s.r.Get(entityRow(a, key))
+	if err != nil || !found {
+		return nil, err
+	}
+	return events.DecodeEntity(key.Kind, raw)
+}
+
+func (s rows) entityKeys(a events.Aggregate, kind events.EntityKind) ([]events.EntityKey, error) {
+	prefix := entityRow(a, events.EntityKey{Kind: kind})
+	var keys []events.EntityKey
+	err := s.r.Scan(prefix, viewdb.PrefixEnd(prefix), func(key, _ []byte) error {
+		keys = append(keys, events.EntityKey{Kind: kind, ID: string(key[len(prefix):])})
+		return nil
+	})
+	return keys, err
+}
+
+// Head is the aggregate's head on disk.
+func (s rows) Head(a events.Aggregate) (h catalogue.Head, err error) {
+	raw, found, err := s.r.Get(headRow(a))
+	if err == nil && found {
+		err = events.Unmarshal(raw, &h)
+	}
+	return h, err
+}
+
+// Answer is the first answer on disk.
+func (s rows) Answer(id events.EventID) (a catalogue.Answer, found bool, err error) {
+	raw, found, err := s.r.Get(answerRow(id))
+	if err == nil && found {
+		err = events.Unmarshal(raw, &a)
+	}
+	return a, found, err
+}
+
+// Issued is whom an id was issued to, on disk.
+func (s rows) Issued(id uuid.UUID) (events.Aggregate, bool, error) {
+	raw, found, err := s.r.Get(issuedRow(id))
+	if err != nil || !found {
+		return events.Aggregate{}, false, err
+	}
+	a, ok := events.AggregateFromKey(raw)
+	if !ok {
+		return a, false, fmt.Errorf("%w: %s was issued to %x", viewdb.ErrCorrupt, id, raw)
+	}
+	return a, true, nil
+}

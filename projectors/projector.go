@@ -1,0 +1,78 @@
+// Package projectors builds views from the log. A [Projector] says what rows
+// events make; a [Runner] reads the log once, decodes each event once, and hands
+// it to every projector; each writes its rows and its checkpoint together into
+// a view of its own (package viewdb). Most views keep some kinds of entity with
+// indexes over them: [EntityView] is that projector, and the packages beneath
+// this one say which kinds and which indexes.
+//
+// A view is disposable: it is behind after a crash, rebuilt beside itself when
+// asked, and quarantined and rebuilt when its files are damaged. An event that
+// cannot be read or folded quarantines its aggregate, in every view, visibly,
+// and stops nobody else.
+package projectors
+
+import (
+	"context"
+	"errors"
+
+	"tenantcatalogue/events"
+	"tenantcatalogue/projectors/viewdb"
+)
+
+// The faults of this package. Match with errors.Is.
+var (
+	// ErrOtherLog is returned when a checkpoint was made from another log, or
+	// from one whose event at that Seq was another.
+	ErrOtherLog = errors.New("the checkpoint belongs to another log")
+	// ErrLogBehind is returned when the log is shorter than a checkpoint: it
+	// has lost events.
+	ErrLogBehind = errors.New("the log is shorter than the checkpoint")
+	// ErrGap is returned when events do not follow each other.
+	ErrGap = errors.New("the log has a gap")
+	// ErrQuarantined is returned for a read of an aggregate that holds an event
+	// which could not be read or folded.
+	ErrQuarantined = errors.New("quarantined")
+	// ErrNoView is returned when there is no view of that name.
+	ErrNoView = errors.New("there is no such view")
+)
+
+// Recorded is one event of the log, decoded once for every projector.
+type Recorded struct {
+	events.Stored
+	Event events.Event
+	Err   error // why it could not be decoded; then Event is zero
+}
+
+// Decode decodes what a log hands over, into a slice that is reused.
+func Decode(into []Recorded, stored []events.Stored) []Recorded {
+	into = into[:0]
+	for _, s := range stored {
+		e, err := events.Decode(s)
+		into = append(into, Recorded{Stored: s, Event: e, Err: err})
+	}
+	return into
+}
+
+// Projector says what rows events make.
+type Projector interface {
+	// Name is the view's name.
+	Name() string
+	// Format is the version of the rows; when it is raised the view is rebuilt.
+	Format() uint32
+	// Project folds events, which follow each other, into rows. The batch shows
+	// the rows before them. An event that does not fit is no error: it
+	// quarantines its aggregate.
+	Project(b *viewdb.Batch, recorded []Recorded) error
+}
+
+// Source is what projectors need of the log.
+type Source interface {
+	// Identity tells this log from any other.
+	Identity() string
+	// Head is the Seq of the last event.
+	Head(ctx context.Context) (events.Seq, error)
+	// Read hands over the events after one Seq up to another, in order.
+	Read(ctx context.Context, after, upTo events.Seq, fn func([]events.Stored) error) error
+	// Tail hands over the events after a Seq as they come, until ctx ends.
+	Tail(ctx context.Context, after events.Seq, fn func([]events.Stored) error) error
+}

@@ -1,0 +1,136 @@
+package projectors
+
+import (
+	"fmt"
+
+	"tenantcatalogue/catalogue"
+	"tenantcatalogue/events"
+	"tenantcatalogue/projectors/viewdb"
+)
+
+// Entity reads one entity of a view. The error matches ErrQuarantined when its
+// aggregate's rows are not to be trusted.
+func Entity[E events.Entity](r viewdb.Reader, a events.Aggregate, key events.EntityKey) (entity E, found bool, err error) {
+	if err := trusted(r, a); err != nil {
+		return entity, false, err
+	}
+	got, err := getEntity(r, a, key)
+	if err != nil || got == nil {
+		return entity, false, err
+	}
+	entity, found = got.(E)
+	if !found {
+		return entity, false, fmt.Errorf("%w: a %T of %s stands where a %T belongs", viewdb.ErrCorrupt, got, a, entity)
+	}
+	return entity, true, nil
+}
+
+// Entities reads every entity of a kind of an aggregate, in key order.
+func Entities[E events.Entity](r viewdb.Reader, a events.Aggregate, kind events.EntityKind) ([]E, error) {
+	if err := trusted(r, a); err != nil {
+		return nil, err
+	}
+	prefix := entityRow(a, events.EntityKey{Kind: kind})
+	var out []E
+	err := r.Scan(prefix, viewdb.PrefixEnd(prefix), func(_, raw []byte) error {
+		got, err := events.DecodeEntity(kind, raw)
+		if err != nil {
+			return fmt.Errorf("%w: %s: %w", viewdb.ErrCorrupt, a, err)
+		}
+		entity, ok := got.(E)
+		if !ok {
+			return fmt.Errorf("%w: a %T of %s among its %s rows", viewdb.ErrCorrupt, got, a, kind)
+		}
+		out = append(out, entity)
+		return nil
+	})
+	return out, err
+}
+
+// ReadState reads all entities that a view keeps of an aggregate.
+func ReadState(r viewdb.Reader, a events.Aggregate) (catalogue.MapState, error) {
+	if err := trusted(r, a); err != nil {
+		return nil, err
+	}
+	prefix := a.AppendKey([]byte{rowEntity})
+	out := catalogue.MapState{}
+	err := r.Scan(prefix, viewdb.PrefixEnd(prefix), func(row, raw []byte) error {
+		e, err := events.DecodeEntity(events.EntityKind(row[len(prefix)]), raw)
+		if err != nil {
+			return fmt.Errorf("%w: %s: %w", viewdb.ErrCorrupt, a, err)
+		}
+		return out.Put(e)
+	})
+	return out, err
+}
+
+// HeadOf reads an aggregate's head from a view that keeps heads.
+func HeadOf(r viewdb.Reader, a events.Aggregate) (h catalogue.Head, err error) {
+	raw, found, err := r.Get(headRow(a))
+	if err == nil && found {
+		err = events.Unmarshal(raw, &h)
+	}
+	return h, err
+}
+
+// ScanIndex calls fn with what follows prefix in each index key that starts
+// with it and sorts after the key after (nil: from the first). fn ends the scan
+// with viewdb.ErrStop.
+func ScanIndex(r viewdb.Reader, prefix, after []byte, fn func(rest []byte) error) error {
+	lower := indexRow(prefix)
+	if after != nil {
+		lower = append(indexRow(after), 0)
+	}
+	return r.Scan(lower, viewdb.PrefixEnd(indexRow(prefix)), func(row, _ []byte) error {
+		return fn(row[1+len(prefix):])
+	})
+}
+
+// Quarantined lists the aggregates of a view whose rows are not to be trusted.
+func Quarantined(r viewdb.Reader) (map[events.Aggregate]Quarantine, error) {
+	out := map[events.Aggregate]Quarantine{}
+	prefix := []byte{rowQuarantine}
+	err := r.Scan(prefix, viewdb.PrefixEnd(prefix), func(row, raw []byte) error {
+		var q Quarantine
+		if err := events.Unmarshal(raw, &q); err != nil {
+			return fmt.Errorf("%w: %w", viewdb.ErrCorrupt, err)
+		}
+		a, _ := events.AggregateFromKey(row[1:]) // zero: an event that named none of ours
+		out[a] = q
+		return nil
+	})
+	return out, err
+}
+
+// SetQuarantine marks an aggregate's rows as not to be trusted.
+func SetQuarantine(b *viewdb.Batch, a events.Aggregate, q Quarantine) error {
+	raw, err := events.Marshal(q)
+	if err != nil {
+		return err
+	}
+	return b.Set(a.AppendKey([]byte{rowQuarantine}), raw)
+}
+
+func trusted(r viewdb.Reader, a events.Aggregate) error {
+	raw, found, err := r.Get(a.AppendKey([]byte{rowQuarantine}))
+	if err != nil || !found {
+		return err
+	}
+	var q Quarantine
+	if err := events.Unmarshal(raw, &q); err != nil {
+		return fmt.Errorf("%w: %w", viewdb.ErrCorrupt, err)
+	}
+	return fmt.Errorf("%w: %s since event %d: %s", ErrQuarantined, a, q.Seq, q.Why)
+}
+
+func getEntity(r viewdb.Reader, a events.Aggregate, key events.EntityKey) (events.Entity, error) {
+	raw, found, err := r.Get(entityRow(a, key))
+	if err != nil || !found {
+		return nil, err
+	}
+	e, err := events.DecodeEntity(key.Kind, raw)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %s: %w", viewdb.ErrCorrupt, a, err)
+	}
+	return e, nil
+}
