@@ -1,0 +1,215 @@
+package eventlog
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"tenantcatalogue/events"
+)
+
+// Append appends units in order and answers each: it is stored whole, or not
+// at all. The answers' errors match events.ErrConflict, events.ErrTooLarge,
+// events.ErrNoSpace, events.ErrUnavailable or events.ErrMalformed. One unit's
+// refusal does not touch the others, save those that Follow it.
+//
+// Stored means on disk. Concurrent calls do not wait for each other; a writer
+// that wants few fsyncs collects its units into one call.
+func (l *Log) Append(ctx context.Context, units []events.Unit) []events.Appended {
+	a := &appender{
+		log: l, units: units,
+		answers: make([]events.Appended, len(units)),
+		touched: make(map[events.Aggregate]events.Seq),
+		refused: make(map[events.Aggregate]bool),
+	}
+	for i := range units {
+		if err := validate(units[i]); err != nil {
+			a.refuse(i, err)
+			continue
+		}
+		a.pending = append(a.pending, i)
+	}
+	for len(a.pending) > 0 {
+		batch := a.next()
+		if len(batch.units) == 0 {
+			continue
+		}
+		a.commit(ctx, batch)
+	}
+	return a.answers
+}
+
+// validate checks the unit's own rules.
+func validate(u events.Unit) error {
+	if len(u.Events) == 0 || len(u.Events) != len(u.Expected) {
+		return fmt.Errorf("%w: a unit has %d events and %d expectations; it needs one for each", events.ErrMalformed, len(u.Events), len(u.Expected))
+	}
+	size := 0
+	for _, e := range u.Events {
+		if e.About.Kind.String() == "unknown" || e.ID.IsZero() || e.Type == "" || e.Source == "" {
+			return fmt.Errorf("%w: event %s about %s lacks an attribute of the stored form", events.ErrMalformed, e.ID, e.About)
+		}
+		if len(e.Data) > events.MaxEventBytes {
+			return fmt.Errorf("%w: event %s has %d bytes, at most %d are allowed", events.ErrTooLarge, e.ID, len(e.Data), events.MaxEventBytes)
+		}
+		size += len(e.Data)
+	}
+	if len(u.Events) > events.MaxUnitEvents || size > events.MaxUnitBytes {
+		return fmt.Errorf("%w: a unit of %d events and %d bytes; at most %d and %d are allowed",
+			events.ErrTooLarge, len(u.Events), size, events.MaxUnitEvents, events.MaxUnitBytes)
+	}
+	return nil
+}
+
+// appender is one call of Append.
+type appender struct {
+	log     *Log
+	units   []events.Unit
+	answers []events.Appended
+	pending []int // the units not answered, in order
+	// touched holds the last event of each aggregate that this call appended.
+	touched map[events.Aggregate]events.Seq
+	// refused holds the aggregates whose latest unit was refused: what Follows
+	// it falls with it.
+	refused map[events.Aggregate]bool
+}
+
+// message is one event on its way, with the expectation it carries if it is
+// its aggregate's first in the batch.
+type message struct {
+	event    events.Stored
+	guarded  bool
+	expected events.Seq
+}
+
+// batch is what is committed at once.
+type batch struct {
+	units    []int
+	messages []message
+	bytes    int
+	heads    map[events.Aggregate]int // the unit that touched it first
+}
+
+func (a *appender) refuse(unit int, err error) {
+	a.answers[unit].Err = err
+	for _, e := range a.units[unit].Events {
+		a.refused[e.About] = true
+	}
+}
+
+// next takes whole units from the front of pending until the batch is full.
+// Units that can be refused without asking the server are.
+func (a *appender) next() *batch {
+	b := &batch{heads: make(map[events.Aggregate]int)}
+	for len(a.pending) > 0 {
+		i := a.pending[0]
+		u := a.units[i]
+		size := 0
+		for _, e := range u.Events {
+			size += len(e.Data)
+		}
+		full := len(b.messages)+len(u.Events) > events.MaxUnitEvents || b.bytes+size > events.MaxUnitBytes
+		if full || a.mustWait(b, u) {
+			break
+		}
+		a.pending = a.pending[1:]
+		if err := a.precheck(b, u); err != nil {
+			a.refuse(i, err)
+			continue
+		}
+		b.units = append(b.units, i)
+		b.bytes += size
+		a.add(b, i)
+	}
+	return b
+}
+
+// mustWait tells whether the unit states an expectation about an aggregate
+// that the batch touches already: the server could not check it.
+func (a *appender) mustWait(b *batch, u events.Unit) bool {
+	for first := range firsts(u) {
+		if _, in := b.heads[u.Events[first].About]; in && u.Expected[first] != events.Follows {
+			return true
+		}
+	}
+	return false
+}
+
+// precheck refuses what this call itself has made impossible.
+func (a *appender) precheck(b *batch, u events.Unit) error {
+	for first := range firsts(u) {
+		about, expected := u.Events[first].About, u.Expected[first]
+		_, inBatch := b.heads[about]
+		seq, before := a.touched[about]
+		switch {
+		case expected == events.Follows && a.refused[about]:
+			return &events.ConflictError{About: about, Expected: events.Follows, Actual: seq}
+		case expected == events.Follows && !inBatch && !before:
+			return fmt.Errorf("%w: event %s follows an earlier unit about %s, of which there is none", events.ErrMalformed, u.Events[first].ID, about)
+		case expected != events.Follows && before && expected != seq:
+			return &events.ConflictError{About: about, Expected: expected, Actual: seq}
+		}
+	}
+	return nil
+}
+
+// firsts yields the place of each aggregate's first event in the unit.
+func firsts(u events.Unit) func(yield func(int) bool) {
+	return func(yield func(int) bool) {
+		if len(u.Events) == 1 {
+			yield(0)
+			return
+		}
+		seen := make(map[events.Aggregate]bool, len(u.Events))
+		for i, e := range u.Events {
+			if !seen[e.About] {
+				seen[e.About] = true
+				if !yield(i) {
+					return
+				}
+			}
+		}
+	}
+}
+
+func (a *appender) add(b *batch, unit int) {
+	u := a.units[unit]
+	for i, e := range u.Events {
+		m := message{event: e}
+		if _, in := b.heads[e.About]; !in {
+			b.heads[e.About] = unit
+			m.guarded, m.expected = true, u.Expected[i]
+			if m.expected == events.Follows {
+				m.expected = a.touched[e.About]
+			}
+		}
+		delete(a.refused, e.About)
+		b.messages = append(b.messages, m)
+	}
+}
+
+// commit publishes the batch and answers its units, or puts those that may yet
+// succeed back in front of pending.
+func (a *appender) commit(ctx context.Context, b *batch) {
+	first, err := a.log.commit(ctx, b)
+	if errors.Is(err, events.ErrConflict) {
+		if err = a.sift(ctx, b); err == nil {
+			return
+		}
+	}
+	if err != nil {
+		for _, i := range b.units {
+			a.refuse(i, err)
+		}
+		return
+	}
+	a.log.wake()
+	for _, i := range b.units {
+		n := events.Seq(len(a.units[i].Events))
+		a.answers[i] = events.Appended{First: first, Last: first + n - 1}
+		for k, e := range a.units[i].Events {
+			a.touched[e.About] = first + events.Seq(k)
+		}
+		first += n
+	}
+}

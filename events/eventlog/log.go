@@ -1,0 +1,168 @@
+package eventlog
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"tenantcatalogue/events"
+)
+
+// Config says which stream is the log.
+type Config struct {
+	Stream   string // CATALOGUE if empty
+	Replicas int    // 1 if zero
+	// Create makes the stream when there is none. Set it only when nothing
+	// else (a view, a checkpoint, a backup) says that there was one.
+	Create bool
+	// AckWait is how long one attempt to append waits before it reads back
+	// what has become of it; 5 s if zero.
+	AckWait time.Duration
+	// Settle bounds all attempts to append one batch; 30 s if zero. Beyond it
+	// the units are answered ErrUnavailable.
+	Settle time.Duration
+	// Poll is how long Tail takes at most to see an event that another process
+	// appended; 50 ms if zero. Those of this Log it sees at once.
+	Poll time.Duration
+	// Room, if set, is asked before each batch. An error is the answer to its
+	// units; it should match events.ErrNoSpace.
+	Room func() error
+}
+
+func (c Config) withDefaults() Config {
+	if c.Stream == "" {
+		c.Stream = DefaultStream
+	}
+	if c.Replicas == 0 {
+		c.Replicas = 1
+	}
+	if c.AckWait == 0 {
+		c.AckWait = 5 * time.Second
+	}
+	if c.Settle == 0 {
+		c.Settle = 30 * time.Second
+	}
+	if c.Poll == 0 {
+		c.Poll = 50 * time.Millisecond
+	}
+	if c.Room == nil {
+		c.Room = func() error { return nil }
+	}
+	return c
+}
+
+// DefaultStream is the name of the stream.
+const DefaultStream = "CATALOGUE"
+
+// The faults of a log. Match with errors.Is.
+var (
+	// ErrNoStream is returned when there is no stream and Config.Create does
+	// not say to make one.
+	ErrNoStream = errors.New("the log's stream does not exist")
+	// ErrDrift is returned when the stream is not configured as a log.
+	ErrDrift = errors.New("the log's stream is not configured as it must be")
+	// ErrGap is returned when a Seq is missing or stands in the wrong place:
+	// the log is damaged.
+	ErrGap = errors.New("the log has a gap")
+	// ErrShort is returned when the log ends before a Seq that it is known to
+	// have had, or is another log than the one that was opened.
+	ErrShort = errors.New("the log is shorter than it was")
+)
+
+// GapError says where the log is not contiguous.
+type GapError struct {
+	Want events.Seq // what should have come
+	Got  events.Seq // what came
+}
+
+// Error names both Seqs.
+func (e *GapError) Error() string {
+	return fmt.Sprintf("the log has a gap: event %d should come next, %d did; stop, and repair the log from a copy", e.Want, e.Got)
+}
+
+// Unwrap gives ErrGap.
+func (e *GapError) Unwrap() error { return ErrGap }
+
+// Log is the log on a stream. It is safe for concurrent use.
+type Log struct {
+	nc       *nats.Conn
+	stream   jetstream.Stream
+	cfg      Config
+	identity string
+
+	mu       sync.Mutex
+	appended chan struct{} // closed and replaced when something was appended
+}
+
+// Open opens the log over a connection to the account that owns the stream.
+// The error matches ErrNoStream or ErrDrift, or is the connection's. The
+// connection stays the caller's.
+func Open(ctx context.Context, nc *nats.Conn, cfg Config) (*Log, error) {
+	cfg = cfg.withDefaults()
+	l := &Log{nc: nc, cfg: cfg, appended: make(chan struct{})}
+	js, err := jetstream.New(nc)
+	if err != nil {
+		return nil, fmt.Errorf("open the log %s: %w", cfg.Stream, err)
+	}
+	want := streamConfig(cfg)
+	l.stream, err = js.Stream(ctx, cfg.Stream)
+	if errors.Is(err, jetstream.ErrStreamNotFound) {
+		if !cfg.Create {
+			return nil, fmt.Errorf("open the log %s: %w; if this is a new catalogue, create it, else restore the log from a copy before anything else",
+				cfg.Stream, ErrNoStream)
+		}
+		l.stream, err = js.CreateStream(ctx, want)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("open the log %s: %w", cfg.Stream, err)
+	}
+	info := l.stream.CachedInfo()
+	if err := drift(want, info.Config); err != nil {
+		return nil, fmt.Errorf("open the log %s: %w", cfg.Stream, err)
+	}
+	l.identity = identityOf(info)
+	return l, nil
+}
+
+func identityOf(info *jetstream.StreamInfo) string {
+	return info.Config.Name + "@" + info.Created.UTC().Format(time.RFC3339Nano)
+}
+
+// Identity names this incarnation of the stream: its name and when it was
+// created. A checkpoint holds it, for a stream made anew counts from 1 again.
+func (l *Log) Identity() string { return l.identity }
+
+// Head is the Seq of the last event, 0 if there is none. It matches ErrShort
+// when the stream is not the one that was opened.
+func (l *Log) Head(ctx context.Context) (events.Seq, error) {
+	info, err := l.stream.Info(ctx)
+	switch {
+	case errors.Is(err, jetstream.ErrStreamNotFound):
+		return 0, fmt.Errorf("head of the log: %w", ErrNoStream)
+	case err != nil:
+		return 0, fmt.Errorf("head of the log: %w: %w", events.ErrUnavailable, err)
+	case identityOf(info) != l.identity:
+		return 0, fmt.Errorf("head of the log: %w: it was %s and is %s", ErrShort, l.identity, identityOf(info))
+	}
+	return events.Seq(info.State.LastSeq), nil
+}
+
+// wake tells every Tail of this Log that there is something to read.
+func (l *Log) wake() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	close(l.appended)
+	l.appended = make(chan struct{})
+}
+
+// awaken is closed at the next append of this Log.
+func (l *Log) awaken() <-chan struct{} {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.appended
+}
