@@ -1,0 +1,98 @@
+package history
+
+import (
+	"errors"
+
+	"tenantcatalogue/events"
+	"tenantcatalogue/projectors/viewdb"
+)
+
+// Query selects events: all conditions that are set must hold.
+type Query struct {
+	About events.Aggregate // one tenant, account, claim or restoration
+	Run   events.RunID
+	Actor string
+	Type  events.Type
+	After events.Seq  // exclusive
+	UpTo  events.Seq  // inclusive; 0: no bound
+	Since events.Time // recorded at or after
+	Until events.Time // recorded before
+}
+
+// Find calls fn for the events a query selects, in order. It reads the index of
+// the most selective condition and tests the others. fn ends it with
+// viewdb.ErrStop.
+func (r *Reader) Find(q Query, fn func(events.Event) error) error {
+	upTo := r.head
+	if q.UpTo != 0 {
+		upTo = min(upTo, q.UpTo)
+	}
+	if q.Since != 0 {
+		// Everything up to there was recorded before, for every clock.
+		first, err := r.Resolve(q.Since - 1)
+		if err != nil {
+			return err
+		}
+		q.After = max(q.After, first.Seq)
+	}
+	test := func(s events.Stored) error {
+		e, err := events.Decode(s)
+		if err != nil {
+			return nil //nolint:nilerr // an event that cannot be read matches no condition; verify reports it
+		}
+		if q.Type != "" && s.Type != q.Type || !q.matches(e) {
+			return nil
+		}
+		return fn(e)
+	}
+	switch {
+	case !q.About.IsZero():
+		return r.Of(q.About, q.After, upTo, test)
+	case !q.Run.IsZero():
+		return r.indexed(runPrefix(q.Run), q.After, upTo, test)
+	case q.Actor != "":
+		return r.indexed(actorPrefix(q.Actor), q.After, upTo, test)
+	case q.Type != "":
+		return r.indexed(typePrefix(q.Type), q.After, upTo, test)
+	default:
+		return r.Read(q.After, upTo, test)
+	}
+}
+
+func (q Query) matches(e events.Event) bool {
+	switch {
+	case !q.About.IsZero() && e.About != q.About,
+		!q.Run.IsZero() && e.Run != q.Run,
+		q.Actor != "" && e.Actor != q.Actor,
+		q.Since != 0 && e.RecordedTime < q.Since,
+		q.Until != 0 && e.RecordedTime >= q.Until:
+		return false
+	}
+	return true
+}
+
+func (r *Reader) indexed(prefix []byte, after, upTo events.Seq, fn func(events.Stored) error) error {
+	if upTo <= after {
+		return nil
+	}
+	lower := viewdb.AppendSeq(prefix[:len(prefix):len(prefix)], after+1)
+	upper := viewdb.AppendSeq(prefix[:len(prefix):len(prefix)], upTo+1)
+	return r.rows.Scan(lower, upper, func(key, _ []byte) error {
+		seq, _, err := viewdb.CutSeq(key[len(prefix):])
+		if err != nil {
+			return err
+		}
+		s, found, err := r.Get(seq)
+		if err != nil || !found {
+			return err
+		}
+		return fn(s)
+	})
+}
+
+func stopped(err error) error {
+	if errors.Is(err, viewdb.ErrStop) {
+		return nil
+	}
+	return err
+}

@@ -1,0 +1,214 @@
+package history
+
+import (
+	"fmt"
+	"sort"
+
+	"tenantcatalogue/events"
+	"tenantcatalogue/projectors/viewdb"
+)
+
+// Reader reads the history as of one Seq: what comes later does not show.
+type Reader struct {
+	rows viewdb.Reader
+	head events.Seq
+}
+
+// NewReader reads rows that stand at head.
+func NewReader(rows viewdb.Reader, head events.Seq) *Reader { return &Reader{rows: rows, head: head} }
+
+// View runs f on a reader that stands still.
+func View(home *viewdb.Home, f func(*Reader) error) error {
+	return home.View(func(s *viewdb.Snapshot) error { return f(NewReader(s, s.Checkpoint().Seq)) })
+}
+
+// Head is the last Seq it shows.
+func (r *Reader) Head() events.Seq { return r.head }
+
+// At is the same history as of an earlier Seq.
+func (r *Reader) At(seq events.Seq) *Reader { return &Reader{rows: r.rows, head: min(seq, r.head)} }
+
+// Get reads the event at seq.
+func (r *Reader) Get(seq events.Seq) (s events.Stored, found bool, err error) {
+	if seq > r.head {
+		return s, false, nil
+	}
+	p, found, err := r.place(seq)
+	if err != nil || !found {
+		return s, false, err
+	}
+	raw, found, err := r.rows.Get(bodyRow(p.about, seq))
+	if err != nil {
+		return s, false, err
+	}
+	if !found {
+		return s, false, fmt.Errorf("%w: event %d of %s has a place and no body", viewdb.ErrCorrupt, seq, p.about)
+	}
+	s, err = parseBody(p.about, seq, raw)
+	return s, err == nil, err
+}
+
+func (r *Reader) place(seq events.Seq) (p place, found bool, err error) {
+	raw, found, err := r.rows.Get(seqRow(rowSeq, seq))
+	if err != nil || !found {
+		return p, false, err
+	}
+	p, err = parsePlace(raw)
+	return p, err == nil, err
+}
+
+// Read calls fn for every event after one Seq up to another, in order. fn ends
+// it with viewdb.ErrStop.
+func (r *Reader) Read(after, upTo events.Seq, fn func(events.Stored) error) error {
+	upTo = min(upTo, r.head)
+	if upTo <= after {
+		return nil
+	}
+	return r.rows.Scan(seqRow(rowSeq, after+1), seqRow(rowSeq, upTo+1), func(key, value []byte) error {
+		seq, _, err := viewdb.CutSeq(key[1:])
+		if err != nil {
+			return err
+		}
+		p, err := parsePlace(value)
+		if err != nil {
+			return err
+		}
+		raw, found, err := r.rows.Get(bodyRow(p.about, seq))
+		if err != nil {
+			return err
+		}
+		if !found {
+			return fmt.Errorf("%w: event %d of %s has a place and no body", viewdb.ErrCorrupt, seq, p.about)
+		}
+		s, err := parseBody(p.about, seq, raw)
+		if err != nil {
+			return err
+		}
+		return fn(s)
+	})
+}
+
+// Of calls fn for every event about one aggregate after one Seq up to another,
+// in order. fn ends it with viewdb.ErrStop.
+func (r *Reader) Of(about events.Aggregate, after, upTo events.Seq, fn func(events.Stored) error) error {
+	upTo = min(upTo, r.head)
+	if upTo <= after {
+		return nil
+	}
+	prefix := bodyPrefix(about)
+	return r.rows.Scan(bodyRow(about, after+1), bodyRow(about, upTo+1), func(key, value []byte) error {
+		seq, _, err := viewdb.CutSeq(key[len(prefix):])
+		if err != nil {
+			return err
+		}
+		s, err := parseBody(about, seq, value)
+		if err != nil {
+			return err
+		}
+		return fn(s)
+	})
+}
+
+// Aggregates calls fn for every aggregate of a kind that has events, in key
+// order. fn ends it with viewdb.ErrStop.
+func (r *Reader) Aggregates(kind events.AggregateKind, fn func(events.Aggregate) error) error {
+	lower := []byte{rowBody, byte(kind)}
+	upper := viewdb.PrefixEnd(lower)
+	for {
+		var next events.Aggregate
+		var first events.Seq
+		err := r.rows.Scan(lower, upper, func(key, _ []byte) error {
+			if len(key) != 1+17+8 {
+				return fmt.Errorf("%w: a body row's key of %d bytes", viewdb.ErrCorrupt, len(key))
+			}
+			next, _ = events.AggregateFromKey(key[1:18])
+			var err error
+			if first, _, err = viewdb.CutSeq(key[18:]); err != nil {
+				return err
+			}
+			return viewdb.ErrStop
+		})
+		if err != nil || next.IsZero() {
+			return err
+		}
+		if first <= r.head {
+			if err := fn(next); err != nil {
+				return stopped(err)
+			}
+		}
+		lower = viewdb.PrefixEnd(bodyPrefix(next))
+	}
+}
+
+// UnitEdge is the last Seq of the unit that seq is in: a state in the middle of
+// a unit never was.
+func (r *Reader) UnitEdge(seq events.Seq) (last events.Seq, err error) {
+	p, found, err := r.place(seq)
+	if err != nil || !found {
+		return seq, err
+	}
+	return seq + events.Seq(p.more), nil
+}
+
+// UnitStart is the first Seq of the unit that seq is in.
+func (r *Reader) UnitStart(seq events.Seq) (first events.Seq, err error) {
+	for first = seq; first > 1; first-- {
+		p, found, err := r.place(first - 1)
+		if err != nil {
+			return seq, err
+		}
+		if !found || p.more == 0 {
+			break
+		}
+	}
+	return first, nil
+}
+
+// Resolved is a time as a place in the log.
+type Resolved struct {
+	// Seq is the last one before the first event recorded after the time.
+	Seq events.Seq
+	// Ambiguous lists events beyond Seq that were recorded at the time or
+	// before it nevertheless: a clock ran backwards.
+	Ambiguous []events.Seq
+}
+
+// maxAmbiguous bounds the candidates that are listed.
+const maxAmbiguous = 20
+
+// Resolve finds the Seq that stands for a recorded time.
+func (r *Reader) Resolve(t events.Time) (Resolved, error) {
+	var failed error
+	n := sort.Search(int(r.head), func(i int) bool {
+		p, found, err := r.place(events.Seq(i + 1))
+		if err == nil && !found {
+			err = fmt.Errorf("%w: event %d has no place", viewdb.ErrCorrupt, i+1)
+		}
+		if err != nil && failed == nil {
+			failed = err
+		}
+		return err != nil || p.latest > t
+	})
+	if failed != nil {
+		return Resolved{}, failed
+	}
+	out := Resolved{Seq: events.Seq(n)}
+	err := r.rows.Scan(seqRow(rowRegressed, out.Seq+1), seqRow(rowRegressed, r.head+1), func(key, value []byte) error {
+		seq, _, err := viewdb.CutSeq(key[1:])
+		if err != nil {
+			return err
+		}
+		recorded, _, err := viewdb.CutSeq(value)
+		if err != nil {
+			return err
+		}
+		if events.Time(recorded) <= t {
+			out.Ambiguous = append(out.Ambiguous, seq)
+		}
+		if len(out.Ambiguous) == maxAmbiguous {
+			return viewdb.ErrStop
+		}
+		return nil
+	})
+	return out, err
+}
