@@ -1,0 +1,39 @@
+# make help lists the targets. What CI does stands in .ci/run, so that both do the same.
+.DEFAULT_GOAL := help
+.PHONY: help build test race lint fmt fuzz bench drill ci tools clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+build: ## build the static binary into .bin/catalogue
+	CGO_ENABLED=0 go build -trimpath -o .bin/catalogue ./cmd/catalogue
+
+test: ## run the tests
+	go test ./...
+
+race: ## run the tests under the race detector
+	.ci/run race
+
+lint: ## run the linter (installs it into .bin)
+	.ci/run lint
+
+fmt: tools ## bring the code into the house's form
+	.bin/golangci-lint fmt ./...
+
+fuzz: ## fuzz every target for FUZZTIME each (5s)
+	.ci/run fuzz
+
+bench: ## run the benchmarks
+	go test -run '^$$' -bench . -benchmem ./...
+
+drill: ## rehearse the April 2022 job on scratch data
+	go run ./cmd/catalogue drill
+
+ci: ## everything that CI runs
+	.ci/run
+
+tools: ## install the pinned tools into .bin
+	.ci/run tools
+
+clean: ## remove what was built
+	rm -rf .bin
