@@ -94,24 +94,9 @@ func Superseded(f Facts, h Head, e events.Event, seq events.Seq) (bool, error) {
 		if err != nil {
 			return false, err
 		}
-		if found && Caused(plan, e) {
+		if found && plan.Cause.Selects(e) {
 			return true, nil
 		}
 	}
 	return false, nil
-}
-
-// Caused tells whether e is one of the events a restoration takes out.
-func Caused(r events.Restoration, e events.Event) bool {
-	for _, run := range r.Runs {
-		if !run.IsZero() && e.Run == run {
-			return true
-		}
-	}
-	for _, actor := range r.Actors {
-		if e.Actor == actor {
-			return true
-		}
-	}
-	return false
 }

@@ -278,7 +278,7 @@ func evolveContacts(s State, p events.AccountContactsUpdated) error {
 func evolvePlanned(s State, p events.RestorationPlanned) error {
 	if p.Part == 1 {
 		return s.Put(events.Restoration{
-			Mode: p.Mode, Cut: p.Cut, AsOf: p.AsOf, Runs: p.Runs, Actors: p.Actors, Targets: uint32(len(p.Targets)),
+			Mode: p.Mode, Cut: p.Cut, AsOf: p.AsOf, Cause: p.Cause, Targets: uint32(len(p.Targets)),
 		})
 	}
 	return change(s, events.Restoration{}.EntityKey(), func(r *events.Restoration) { r.Targets += uint32(len(p.Targets)) })

@@ -212,8 +212,7 @@ type Restoration struct {
 	Mode     RestoreMode `json:"mode"`
 	Cut      Seq         `json:"cut"`
 	AsOf     Seq         `json:"as_of"`
-	Runs     []RunID     `json:"runs,omitzero"`
-	Actors   []string    `json:"actors,omitzero"`
+	Cause    Cause       `json:"cause"`
 	Targets  uint32      `json:"targets"`
 	Finished bool        `json:"finished"`
 }
@@ -363,6 +362,9 @@ func (es *Entities) DecodeMsgpack(dec *msgpack.Decoder) error {
 	if err != nil {
 		return err
 	}
+	if n > 0 && n%2 != 0 {
+		return malformed("entities", "have a kind without an entity")
+	}
 	*es = nil
 	for range n / 2 {
 		kind, err := dec.DecodeUint8()
@@ -404,7 +406,7 @@ func (es Entities) MarshalJSON() ([]byte, error) {
 // UnmarshalJSON reads what MarshalJSON wrote.
 func (es *Entities) UnmarshalJSON(raw []byte) error {
 	var in []jsonEntity
-	if err := json.Unmarshal(raw, &in); err != nil {
+	if err := strictJSON(raw, &in); err != nil {
 		return err
 	}
 	*es = nil

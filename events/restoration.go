@@ -1,5 +1,7 @@
 package events
 
+import "slices"
+
 // RestorationPlanned records what a restoration will do, before it does it. A
 // plan with many targets comes in several of these, all of one unit. It is
 // immutable: another plan is another restoration.
@@ -8,12 +10,45 @@ type RestorationPlanned struct {
 	Cut     Seq             `json:"cut"`             // the one cut of every target
 	AsOf    Seq             `json:"as_of"`           // the head the plan was made at
 	Point   string          `json:"point"`           // the restore point as it was asked for
-	Runs    []RunID         `json:"runs,omitzero"`   // the causes: runs ...
-	Actors  []string        `json:"actors,omitzero"` // ... and actors whose events are undone
+	Cause   Cause           `json:"cause"`           // whose events are undone
 	Reason  string          `json:"reason,omitzero"` // why, in the operator's words
 	Part    uint32          `json:"part"`            // from 1
 	Parts   uint32          `json:"parts"`
 	Targets []RestoreTarget `json:"targets"`
+	// Waiting lists who is left out until somebody chooses, and why.
+	Waiting []RestoreFailure `json:"waiting,omitzero"`
+}
+
+// Cause selects the events that a restoration undoes: those of the runs and of
+// the actors, narrowed by type and recorded time where these are set. Without
+// runs and actors, type and time select alone; a zero Cause selects nothing.
+type Cause struct {
+	Runs   []RunID  `json:"runs,omitzero"`
+	Actors []string `json:"actors,omitzero"`
+	Types  []Type   `json:"types,omitzero"`
+	Since  Time     `json:"since,omitzero"` // recorded at or after
+	Until  Time     `json:"until,omitzero"` // recorded before
+}
+
+// IsZero tells whether the cause selects nothing.
+func (c Cause) IsZero() bool {
+	return len(c.Runs) == 0 && len(c.Actors) == 0 && len(c.Types) == 0 && c.Since == 0 && c.Until == 0
+}
+
+// Selects tells whether e is one of the cause's events. Claims go with the
+// tenant's event they derive from; the catalogue's own restorations count only
+// when their run or actor is named.
+func (c Cause) Selects(e Event) bool {
+	switch {
+	case c.IsZero(),
+		len(c.Types) > 0 && !slices.Contains(c.Types, e.Type()),
+		c.Since != 0 && e.RecordedTime < c.Since,
+		c.Until != 0 && e.RecordedTime >= c.Until:
+		return false
+	case len(c.Runs) == 0 && len(c.Actors) == 0:
+		return !e.Type().Internal()
+	}
+	return !e.Run.IsZero() && slices.Contains(c.Runs, e.Run) || slices.Contains(c.Actors, e.Actor)
 }
 
 // RestoreTarget is one tenant of a plan.
