@@ -22,7 +22,8 @@ type EntityView struct {
 	Kinds      []events.EntityKind
 	Heads      bool // keep the heads of the aggregates that have such entities
 	// Index, when set, gives the index keys of an entity; they come and go with
-	// it. Each names the entity's aggregate, so that no two entities share one.
+	// it. Each names the entity's aggregate, so that no two entities share one
+	// (see IndexEntry). An error quarantines the aggregate.
 	Index func(a events.Aggregate, e events.Entity) ([][]byte, error)
 	// Lasting, when set, gives index keys that an event adds for good.
 	Lasting func(e events.Event) [][]byte
@@ -198,7 +199,7 @@ func (s *rowState) index(e events.Entity, each func(row []byte) error) error {
 	}
 	keys, err := s.view.Index(s.about, e)
 	if err != nil {
-		return s.note(fmt.Errorf("index a %s of %s: %w", e.EntityKey().Kind, s.about, err))
+		return fmt.Errorf("index a %s of %s: %w", e.EntityKey().Kind, s.about, err)
 	}
 	for _, key := range keys {
 		if err := each(indexRow(key)); err != nil {

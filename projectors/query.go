@@ -11,45 +11,38 @@ import (
 // Entity reads one entity of a view. The error matches ErrQuarantined when its
 // aggregate's rows are not to be trusted.
 func Entity[E events.Entity](r viewdb.Reader, a events.Aggregate, key events.EntityKey) (entity E, found bool, err error) {
-	if err := trusted(r, a); err != nil {
+	if err := Trusted(r, a); err != nil {
 		return entity, false, err
 	}
-	got, err := getEntity(r, a, key)
-	if err != nil || got == nil {
+	raw, found, err := r.Get(entityRow(a, key))
+	if err != nil || !found {
 		return entity, false, err
 	}
-	entity, found = got.(E)
-	if !found {
-		return entity, false, fmt.Errorf("%w: a %T of %s stands where a %T belongs", viewdb.ErrCorrupt, got, a, entity)
-	}
-	return entity, true, nil
+	entity, err = decodeAs[E](a, key.Kind, raw)
+	return entity, err == nil, err
 }
 
 // Entities reads every entity of a kind of an aggregate, in key order.
 func Entities[E events.Entity](r viewdb.Reader, a events.Aggregate, kind events.EntityKind) ([]E, error) {
-	if err := trusted(r, a); err != nil {
+	if err := Trusted(r, a); err != nil {
 		return nil, err
 	}
 	prefix := entityRow(a, events.EntityKey{Kind: kind})
 	var out []E
 	err := r.Scan(prefix, viewdb.PrefixEnd(prefix), func(_, raw []byte) error {
-		got, err := events.DecodeEntity(kind, raw)
-		if err != nil {
-			return fmt.Errorf("%w: %s: %w", viewdb.ErrCorrupt, a, err)
-		}
-		entity, ok := got.(E)
-		if !ok {
-			return fmt.Errorf("%w: a %T of %s among its %s rows", viewdb.ErrCorrupt, got, a, kind)
-		}
+		entity, err := decodeAs[E](a, kind, raw)
 		out = append(out, entity)
-		return nil
+		return err
 	})
-	return out, err
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
 }
 
 // ReadState reads all entities that a view keeps of an aggregate.
 func ReadState(r viewdb.Reader, a events.Aggregate) (catalogue.MapState, error) {
-	if err := trusted(r, a); err != nil {
+	if err := Trusted(r, a); err != nil {
 		return nil, err
 	}
 	prefix := a.AppendKey([]byte{rowEntity})
@@ -111,7 +104,9 @@ func SetQuarantine(b *viewdb.Batch, a events.Aggregate, q Quarantine) error {
 	return b.Set(a.AppendKey([]byte{rowQuarantine}), raw)
 }
 
-func trusted(r viewdb.Reader, a events.Aggregate) error {
+// Trusted is nil, or an error that matches ErrQuarantined and says why the rows of
+// an aggregate are not to be trusted.
+func Trusted(r viewdb.Reader, a events.Aggregate) error {
 	raw, found, err := r.Get(a.AppendKey([]byte{rowQuarantine}))
 	if err != nil || !found {
 		return err
@@ -133,4 +128,17 @@ func getEntity(r viewdb.Reader, a events.Aggregate, key events.EntityKey) (event
 		return nil, fmt.Errorf("%w: %s: %w", viewdb.ErrCorrupt, a, err)
 	}
 	return e, nil
+}
+
+// decodeAs decodes an entity's row into the type that belongs there.
+func decodeAs[E events.Entity](a events.Aggregate, kind events.EntityKind, raw []byte) (entity E, err error) {
+	got, err := events.DecodeEntity(kind, raw)
+	if err != nil {
+		return entity, fmt.Errorf("%w: %s: %w", viewdb.ErrCorrupt, a, err)
+	}
+	entity, ok := got.(E)
+	if !ok {
+		return entity, fmt.Errorf("%w: a %T of %s stands where a %T belongs", viewdb.ErrCorrupt, got, a, entity)
+	}
+	return entity, nil
 }
