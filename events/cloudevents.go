@@ -217,8 +217,9 @@ func (w *wire) check() (Seq, error) {
 }
 
 // MarshalCloudEvent writes an event in its outside form, its attributes in
-// canonical order: equal events give equal bytes. What it writes, ParseRecorded
-// reads; an event that would not be read is refused with a *FieldError.
+// canonical order: equal events give equal bytes. What it writes of an event
+// whose data satisfies its schema, ParseRecorded reads. A faulty envelope is
+// refused with a *FieldError.
 func MarshalCloudEvent(e Event) ([]byte, error) {
 	if err := e.Validate(); err != nil {
 		return nil, err

@@ -3,26 +3,25 @@ package events
 import (
 	"bytes"
 	"encoding/json"
-	"errors"
-	"io"
 	"strconv"
 	"strings"
 	"unicode/utf8"
 )
 
 // unambiguous refuses a text that two readers could read differently: one that
-// is not UTF-8, gives a key twice, or holds a character that is none.
+// is not UTF-8, is more than one value, gives a key twice, or holds a character
+// that is none.
 func unambiguous(raw []byte) error {
-	if !utf8.Valid(raw) {
+	switch {
+	case !utf8.Valid(raw):
 		return malformed("event", "is not UTF-8")
+	case !json.Valid(raw):
+		return malformed("event", "is not JSON, or more than one JSON value")
 	}
 	dec := json.NewDecoder(bytes.NewReader(raw))
 	dec.UseNumber()
-	if fault := walk(dec); fault != nil {
-		return fault.fieldError()
-	}
-	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
-		return malformed("event", "is followed by something")
+	if a := walk(dec); a != nil {
+		return a.fieldError()
 	}
 	return nil
 }

@@ -23,7 +23,10 @@ func TimeOf(t time.Time) Time {
 // second, 24:00 or a year that nanoseconds cannot hold is an error.
 func ParseTime(text string) (Time, error) {
 	t, err := time.Parse(time.RFC3339Nano, text)
-	if err != nil || len(text) < 20 || text[len(text)-1] != 'Z' || text[10] != 'T' {
+	// time.Parse also takes hours of one digit, a comma for the point and more
+	// decimals than it keeps.
+	if err != nil || len(text) < len("2022-04-05T07:38:00Z") || len(text) > len("2022-04-05T07:38:00.123456789Z") ||
+		text[10] != 'T' || text[13] != ':' || text[19] != '.' && text[19] != 'Z' || text[len(text)-1] != 'Z' {
 		return 0, malformed("time", "%.40q is not an RFC 3339 time in UTC, e.g. 2022-04-05T07:38:00Z", text)
 	}
 	if y := t.Year(); y < 1678 || y > 2261 {

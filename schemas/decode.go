@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -18,19 +17,15 @@ const maxIntegerLen = 20
 // decode reads one JSON value as the validator wants it, and refuses what two
 // readers could read differently. Its error is a *decodeError.
 func decode(raw []byte) (any, error) {
-	if !utf8.Valid(raw) {
+	switch {
+	case !utf8.Valid(raw):
 		return nil, &decodeError{rule: "is not UTF-8"}
+	case !json.Valid(raw):
+		return nil, &decodeError{rule: "is not JSON, or more than one JSON value"}
 	}
 	dec := json.NewDecoder(bytes.NewReader(raw))
 	dec.UseNumber()
-	value, err := decodeValue(dec)
-	if err != nil {
-		return nil, err
-	}
-	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
-		return nil, &decodeError{rule: "has something after the JSON value"}
-	}
-	return value, nil
+	return decodeValue(dec)
 }
 
 func decodeValue(dec *json.Decoder) (any, error) {

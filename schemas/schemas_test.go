@@ -57,7 +57,7 @@ func TestValidate(t *testing.T) {
 		{"BOM", "tenant.deleted.v1", "\ufeff{}", "data is not JSON"},
 		{"truncated", "tenant.deleted.v1", `{"reason":"a"`, "data is not JSON"},
 		{"nothing", "tenant.deleted.v1", ``, "data is not JSON"},
-		{"two values", "tenant.deleted.v1", `{}{}`, "data has something after"},
+		{"two values", "tenant.deleted.v1", `{}{}`, "data is not JSON, or more than one"},
 		{"no object", "tenant.deleted.v1", `[]`, "data is of JSON type array"},
 		{"fraction", "tenant.usage_reported.v1", `{"active_users":1.0,"last_activity":"2022-04-05T07:38:00Z"}`, "data.active_users is a number that is no plain integer"},
 		{"exponent", "tenant.usage_reported.v1", `{"active_users":1e9999999,"last_activity":"2022-04-05T07:38:00Z"}`, "data.active_users is a number that is no plain integer"},
