@@ -60,8 +60,8 @@ func (b *Batch) Reset() {
 }
 
 // Commit writes the changes and the checkpoint they lead to, all or nothing,
-// and empties the batch for the next ones. It is not synced: after a power
-// loss the view may be behind. The error matches ErrBackwards when the view
+// and empties the batch for the next ones. It is not synced: after a crash
+// the view may be behind (see DB.Sync). The error matches ErrBackwards when the view
 // stands further on already, ErrQuarantined when the view is out of service;
 // then the changes may or may not be there when it is opened again, together
 // with their checkpoint.

@@ -71,7 +71,7 @@ func (db *DB) open(shared *Shared) error {
 	if err := opts.Validate(); err != nil {
 		return err
 	}
-	p, err := openPebble(db.cfg.Dir, opts)
+	p, err := openPebble(db.cfg, opts)
 	if err != nil {
 		return err
 	}
@@ -84,15 +84,30 @@ func (db *DB) open(shared *Shared) error {
 	return err
 }
 
-// openPebble opens the store. A panic there comes from bytes on disk that
-// Pebble trusted: the store is corrupt, the process is not.
-func openPebble(dir string, opts *pebble.Options) (p *pebble.DB, err error) {
+// openPebble opens the store. Once the lock is ours, a failure that does not
+// come from the system comes from the bytes on disk. That holds for a panic
+// too: Pebble trusted what it read.
+func openPebble(cfg Config, opts *pebble.Options) (p *pebble.DB, err error) {
+	if !cfg.ReadOnly {
+		if err := makeDir(opts.FS, cfg.Dir); err != nil {
+			return nil, err
+		}
+	}
+	lock, err := pebble.LockDirectory(cfg.Dir, opts.FS)
+	if err != nil {
+		return nil, fmt.Errorf("lock it: %w (is it open already?)", err)
+	}
+	opts.Lock = lock
 	defer func() {
 		if r := recover(); r != nil {
 			err = fmt.Errorf("%w: %v", ErrCorrupt, r)
 		}
+		_ = lock.Close() // Pebble holds the lock by now, and lets go of it in its Close
 	}()
-	p, err = pebble.Open(dir, opts)
+	p, err = pebble.Open(cfg.Dir, opts)
+	if err != nil && !fromSystem(err) {
+		return nil, fmt.Errorf("%w: %w", ErrCorrupt, err)
+	}
 	return p, classify(err)
 }
 
@@ -235,6 +250,13 @@ func (db *DB) closePebble() error {
 		return fmt.Errorf("close view %s: %w", db.cfg.Name, classify(err))
 	}
 	return nil
+}
+
+// Sync returns when everything committed would survive a power loss. Commits do
+// not wait for that; the newest 32 KiB of them may not even have left the
+// process.
+func (db *DB) Sync() error {
+	return db.work("sync", func() error { return db.pebble.LogData(nil, pebble.Sync) })
 }
 
 // Flush writes everything committed to tables on disk, synced.

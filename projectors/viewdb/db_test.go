@@ -197,6 +197,9 @@ func TestReadOnly(t *testing.T) {
 			t.Error(err)
 		}
 	}
+	if _, err := viewdb.Open(cfg); err == nil || errors.Is(err, viewdb.ErrCorrupt) {
+		t.Errorf("a view that is open already: %v", err)
+	}
 	cfg.Dir = "new"
 	if _, err := viewdb.Open(cfg); err == nil {
 		t.Error("a view that does not exist opens read-only")

@@ -7,8 +7,9 @@
 // A projector opens a [DB] (or a [Home], which also swaps generations), fills
 // a [Batch] and commits it with the [Checkpoint] of the last event it holds.
 // Rows and checkpoint are one Pebble batch, so a crash leaves a view that is
-// behind, never one that is torn. Commits are not synced: what a power loss
-// takes is read again from the log, from DB.Checkpoint on.
+// behind, never one that is torn. Commits are not synced: what a crash takes
+// is read again from the log, from DB.Checkpoint on. DB.Sync, called now and
+// then, bounds how much that is.
 //
 // Readers get a [Reader]: a DB (the latest commit, moving), a [Snapshot] (one
 // commit, standing still, with its checkpoint) or a Batch (the DB with the
@@ -27,8 +28,8 @@
 // write that fails, a full disk or a checksum that does not fit: the DB is
 // quarantined. Its directory is sealed that instant (nothing is written or
 // removed any more), every call returns a [FaultError], Pebble is closed in
-// the background and Config.OnFault hears of it. The process lives. What to
-// do next is in the error:
+// the background and Config.OnFault hears of it. The process lives. DB.Close
+// waits until the directory is free. What to do next is in the error:
 //
 //   - [ErrNoSpace]: free some space, then open again. The directory holds a
 //     prefix of the commits; projecting goes on from its checkpoint.

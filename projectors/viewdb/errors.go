@@ -3,6 +3,7 @@ package viewdb
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"syscall"
 
 	"github.com/cockroachdb/pebble/v2"
@@ -79,4 +80,11 @@ func classify(err error) error {
 		return fmt.Errorf("%w: %w", ErrCorrupt, err)
 	}
 	return err
+}
+
+// fromSystem tells whether an error is the system's, such as EIO, and not a
+// judgement on what was read. A file that is missing is such a judgement.
+func fromSystem(err error) bool {
+	var errno syscall.Errno
+	return errors.As(err, &errno) && !errors.Is(err, fs.ErrNotExist)
 }

@@ -1,6 +1,7 @@
 package viewdb_test
 
 import (
+	"bytes"
 	"fmt"
 	"testing"
 
@@ -35,10 +36,13 @@ func at(seq events.Seq) viewdb.Checkpoint {
 
 func rowKey(i int) []byte { return fmt.Appendf(nil, "r%06d", i) }
 
+// rowValue is 2 KiB, so that commits leave Pebble's buffers now and then.
+func rowValue(seq events.Seq) []byte { return bytes.Repeat(viewdb.AppendSeq(nil, seq), 256) }
+
 // commitRows commits one row saying the Seq, and a row that every commit
 // overwrites, so that rows and checkpoint can be compared.
 func commitRows(b *viewdb.Batch, seq events.Seq) error {
-	if err := b.Set(rowKey(int(seq)), fmt.Appendf(nil, "row %d", seq)); err != nil {
+	if err := b.Set(rowKey(int(seq)), rowValue(seq)); err != nil {
 		return err
 	}
 	if err := b.Set([]byte("last"), viewdb.AppendSeq(nil, seq)); err != nil {
@@ -54,8 +58,8 @@ func checkRows(t testing.TB, db *viewdb.DB) {
 	var n events.Seq
 	err := db.Scan([]byte("r"), viewdb.PrefixEnd([]byte("r")), func(key, value []byte) error {
 		n++
-		if string(key) != string(rowKey(int(n))) || string(value) != fmt.Sprintf("row %d", n) {
-			t.Errorf("row %d is %q = %q", n, key, value)
+		if string(key) != string(rowKey(int(n))) || !bytes.Equal(value, rowValue(n)) {
+			t.Errorf("row %d is %q = %.8x...", n, key, value)
 		}
 		return nil
 	})

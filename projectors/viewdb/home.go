@@ -75,7 +75,7 @@ func OpenHome(cfg Config) (*Home, error) {
 }
 
 func (h *Home) open() error {
-	if err := h.fs.MkdirAll(h.cfg.Dir, 0o755); err != nil {
+	if err := makeDir(h.fs, h.cfg.Dir); err != nil {
 		return err
 	}
 	marker, current, err := atomicfs.LocateMarker(h.fs, h.cfg.Dir, markerName)
@@ -90,6 +90,28 @@ func (h *Home) open() error {
 		return h.startEmpty()
 	}
 	return h.reopen(current)
+}
+
+// makeDir makes a directory and its parents so that they survive a power loss.
+func makeDir(on vfs.FS, dir string) error {
+	parent := on.PathDir(dir)
+	if parent == dir {
+		return nil
+	}
+	if _, err := on.Stat(dir); !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	if err := makeDir(on, parent); err != nil {
+		return err
+	}
+	if err := on.MkdirAll(dir, 0o755); err != nil {
+		return err
+	}
+	d, err := on.OpenDir(parent)
+	if err != nil {
+		return err
+	}
+	return errors.Join(d.Sync(), d.Close())
 }
 
 // tidy removes the generations that are not current and finds the highest
@@ -218,6 +240,9 @@ func (h *Home) unref(g *generation) {
 		g.retire(g)
 	}
 }
+
+// Dir is the directory of the view's generations.
+func (h *Home) Dir() string { return h.cfg.Dir }
 
 // Current is the DB that serves now, for the one goroutine that commits to it
 // and swaps it. Readers use Acquire or View, which keep it open.
