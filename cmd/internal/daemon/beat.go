@@ -1,0 +1,82 @@
+package daemon
+
+import (
+	"context"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/nats-io/nats.go"
+
+	"tenantcatalogue/events"
+)
+
+// HeadSubject is where the head of the log is told, once a second: a follower
+// of the feed that missed the last event hears of it here. The message has the
+// Seq in HeadHeader. It is a hint: whoever doubts reads.
+const (
+	HeadSubject = events.FeedPrefix + "head"
+	HeadHeader  = "Catalogue-Head"
+	headEvery   = time.Second
+)
+
+// startBeat tells the head of the log and has the views synced now and then, so
+// that a crash leaves them not far behind.
+func (s *System) startBeat(ctx context.Context, _ Config) error {
+	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	var wg sync.WaitGroup
+	wg.Go(func() { every(ctx, headEvery, s.beat) })
+	wg.Go(func() { every(ctx, syncEvery, s.syncViews) })
+	s.close.add("the head beat", func(context.Context) error {
+		cancel()
+		wg.Wait()
+		return nil
+	})
+	return nil
+}
+
+// syncEvery bounds what the views fold again after a crash.
+const syncEvery = 5 * time.Second
+
+func every(ctx context.Context, d time.Duration, do func(context.Context)) {
+	t := time.NewTicker(d)
+	defer t.Stop()
+	for {
+		select {
+		case <-t.C:
+			do(ctx)
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// beat tells the head. What fails is told a second later.
+func (s *System) beat(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, headEvery)
+	defer cancel()
+	head, err := s.Log.Head(ctx)
+	if err == nil {
+		err = s.logConn.PublishMsg(headMessage(head))
+	}
+	if err != nil && ctx.Err() == nil {
+		s.Logger.Warn().Err(err).Msg("the head of the log could not be told")
+	}
+}
+
+func headMessage(head events.Seq) *nats.Msg {
+	m := nats.NewMsg(HeadSubject)
+	m.Header.Set(HeadHeader, strconv.FormatUint(uint64(head), 10))
+	return m
+}
+
+func (s *System) syncViews(context.Context) {
+	for _, home := range s.Homes {
+		db, release, err := home.Acquire()
+		if err != nil {
+			return // closed
+		}
+		_ = db.Sync() // a fault takes the view out of service, and the Runner says so
+		release()
+	}
+}

@@ -1,0 +1,104 @@
+// Package daemon puts the catalogue together: it is the only place where the
+// log, the views, the Service and the keys meet. [Open] starts everything in
+// order and [System.Close] stops it in the opposite one.
+//
+// # The data directory
+//
+//	lock             held while the daemon runs; says which process holds it
+//	log.json         which log the directory belongs to, once there is one
+//	admin.json       the operators' credential, 0600 (see package auth)
+//	credentials.json the services' credentials, 0600, written by hand; optional
+//	nats/            the embedded server's files: the log
+//	keys/            the key ring: without it nothing personal can be read
+//	heads/           the write side's store
+//	views/<name>/    the views
+//
+// nats and keys are to be backed up; heads and views are made from the log again
+// whenever they are missing, damaged or of another format. What is never made
+// again is the log: when anything in the directory says that there was one and
+// it is gone, shorter or another, Open refuses and says what to do.
+package daemon
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"strconv"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"tenantcatalogue/events/bus"
+)
+
+// Config says how to run a catalogue.
+type Config struct {
+	// DataDir is where everything is kept. Empty: a scratch directory that
+	// Close removes.
+	DataDir string
+	// NATSListen is host:port of the embedded server; port 0 picks one. Empty:
+	// connections within the process only.
+	NATSListen string
+	// Credentials are services' credentials beside those in the data directory.
+	Credentials []bus.Credential
+	// Clock gives recorded times; time.Now if nil.
+	Clock func() time.Time
+	// CacheBytes is the block cache that all views share; 256 MiB if 0.
+	CacheBytes int64
+	// Logger hears of faults; the zero Logger is quiet.
+	Logger zerolog.Logger
+}
+
+const (
+	defaultCacheBytes = 256 << 20
+	// reserveBytes is how much of the disk is left free: what the views, the
+	// heads and a clean stop may still need when the log takes no more.
+	reserveBytes = 64 << 20
+)
+
+// Validate lists every fault of the configuration.
+func (c Config) Validate() error {
+	var errs []error
+	if _, err := c.listen(); err != nil {
+		errs = append(errs, err)
+	}
+	if c.CacheBytes < 0 {
+		errs = append(errs, fmt.Errorf("CacheBytes is %d; give a size, or 0 for the default", c.CacheBytes))
+	}
+	return errors.Join(errs...)
+}
+
+func (c Config) listen() (bus.Listen, error) {
+	if c.NATSListen == "" {
+		return bus.Listen{}, nil
+	}
+	host, port, err := net.SplitHostPort(c.NATSListen)
+	if err != nil {
+		return bus.Listen{}, fmt.Errorf("NATSListen: %w; give host:port, e.g. 127.0.0.1:4222", err)
+	}
+	n, err := strconv.ParseUint(port, 10, 16)
+	if err != nil {
+		return bus.Listen{}, fmt.Errorf("NATSListen: %q is no port", port)
+	}
+	return bus.Listen{Host: host, Port: int(n), On: true}, nil
+}
+
+func (c Config) withDefaults() Config {
+	if c.Clock == nil {
+		c.Clock = time.Now
+	}
+	if c.CacheBytes == 0 {
+		c.CacheBytes = defaultCacheBytes
+	}
+	return c
+}
+
+// makeDataDir makes the data directory; a scratch one is removed by cleanup.
+func (c Config) makeDataDir() (dir string, cleanup func() error, err error) {
+	if c.DataDir == "" {
+		dir, err = os.MkdirTemp("", "catalogue-")
+		return dir, func() error { return os.RemoveAll(dir) }, err
+	}
+	return c.DataDir, func() error { return nil }, os.MkdirAll(c.DataDir, 0o700)
+}

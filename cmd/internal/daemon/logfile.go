@@ -1,0 +1,66 @@
+package daemon
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+)
+
+// ErrLostLog is returned when the log is not the one the data directory belongs
+// to: it is gone, it is shorter than it was, or it is another. Nothing has been
+// changed. Put the log's files back from a copy; only when the catalogue is
+// really to begin anew, use an empty directory.
+var ErrLostLog = errors.New("the log is not the one this data directory belongs to; put nats/ back from a copy, or begin anew in an empty directory")
+
+// logFile remembers which log a data directory belongs to, so that a log that
+// is lost together with every view is still missed.
+type logFile struct {
+	Log string `json:"log"` // its identity
+}
+
+const logFileName = "log.json"
+
+func readLogFile(dir string) (l logFile, err error) {
+	raw, err := os.ReadFile(filepath.Join(dir, logFileName))
+	if errors.Is(err, fs.ErrNotExist) {
+		return l, nil
+	}
+	if err != nil {
+		return l, err
+	}
+	if err := json.Unmarshal(raw, &l); err != nil || l.Log == "" {
+		return l, fmt.Errorf("%s is damaged; remove it if you are sure that nats/ is the log of this catalogue", logFileName)
+	}
+	return l, nil
+}
+
+// check holds the log that is there against the one that is remembered.
+func (l logFile) check(identity string) error {
+	if l.Log != "" && l.Log != identity {
+		return fmt.Errorf("%w: it was %s and is %s", ErrLostLog, l.Log, identity)
+	}
+	return nil
+}
+
+// write remembers the log durably, unless it is remembered already.
+func (l logFile) write(dir string, known logFile) error {
+	if l == known {
+		return nil
+	}
+	raw, err := json.Marshal(l)
+	if err != nil {
+		return err
+	}
+	file, err := os.OpenFile(filepath.Join(dir, logFileName+".new"), os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = file.Write(append(raw, '\n'))
+	if err = errors.Join(err, file.Sync(), file.Close()); err != nil {
+		return err
+	}
+	return os.Rename(file.Name(), filepath.Join(dir, logFileName))
+}

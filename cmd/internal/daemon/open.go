@@ -1,0 +1,244 @@
+package daemon
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+
+	"tenantcatalogue/catalogue"
+	"tenantcatalogue/cmd/internal/auth"
+	"tenantcatalogue/events"
+	"tenantcatalogue/events/bus"
+	"tenantcatalogue/events/eventlog"
+	"tenantcatalogue/events/seal"
+	"tenantcatalogue/projectors"
+	"tenantcatalogue/projectors/apps"
+	"tenantcatalogue/projectors/commerce"
+	"tenantcatalogue/projectors/contacts"
+	"tenantcatalogue/projectors/heads"
+	"tenantcatalogue/projectors/history"
+	"tenantcatalogue/projectors/identity"
+	"tenantcatalogue/projectors/placement"
+	"tenantcatalogue/projectors/tenants"
+	"tenantcatalogue/projectors/viewdb"
+)
+
+// Open starts a catalogue. It returns when everything is checked and events can
+// be published; the views may still be catching up. The error matches ErrLocked
+// when another process has the directory, ErrLostLog when the log is not the
+// one that the directory belongs to.
+func Open(ctx context.Context, cfg Config) (*System, error) {
+	if err := cfg.Validate(); err != nil {
+		return nil, err
+	}
+	cfg = cfg.withDefaults()
+	s := &System{
+		Clock: cfg.Clock, Logger: cfg.Logger, Homes: map[string]*viewdb.Home{}, done: make(chan struct{}),
+	}
+	for _, step := range []func(context.Context, Config) error{
+		s.openDir, s.openBus, s.openKeys, s.openStores, s.openLog, s.openService, s.startRunner, s.startBeat,
+	} {
+		if err := step(ctx, cfg); err != nil {
+			return nil, errors.Join(fmt.Errorf("open the catalogue in %s: %w", s.Dir, err), s.close.run(context.WithoutCancel(ctx)))
+		}
+	}
+	s.running.Store(true)
+	s.Logger.Info().Str("data", s.Dir).Str("nats", s.Bus.URL()).Str("log", s.Identity).Msg("the catalogue is open")
+	return s, nil
+}
+
+func (s *System) openDir(_ context.Context, cfg Config) error {
+	dir, cleanup, err := cfg.makeDataDir()
+	s.Dir = dir
+	if err != nil {
+		return err
+	}
+	s.close.add("the scratch directory", plain(cleanup))
+	lock, err := lockDir(dir)
+	if err != nil {
+		return err
+	}
+	s.close.add("the lock", closeFile(lock))
+	s.Admin, err = auth.OpenAdmin(dir)
+	return err
+}
+
+func (s *System) openBus(ctx context.Context, cfg Config) error {
+	listen, err := cfg.listen()
+	if err != nil {
+		return err
+	}
+	services, err := auth.ReadCredentials(s.Dir)
+	if err != nil {
+		return err
+	}
+	services = append(services, cfg.Credentials...)
+	s.Auth = auth.NewTable(s.Admin.Credential(), services)
+	s.Bus, err = bus.Open(ctx, bus.Config{
+		StoreDir: filepath.Join(s.Dir, "nats"), Listen: listen, Admin: s.Admin.Credential(), Credentials: services,
+		Logger: busLogger{s.Logger},
+	})
+	if err != nil {
+		return err
+	}
+	s.close.add("the bus", plain(func() error { s.Bus.Close(); return nil }))
+	if s.Admin.URL == s.Bus.URL() {
+		return nil
+	}
+	s.Admin.URL = s.Bus.URL()
+	return s.Admin.Write(s.Dir)
+}
+
+func (s *System) openKeys(context.Context, Config) error {
+	ring, err := seal.OpenKeyRing(filepath.Join(s.Dir, "keys"))
+	if err != nil {
+		return err
+	}
+	s.close.add("the key ring", plain(ring.Close))
+	s.Sealer = seal.New(ring)
+	return nil
+}
+
+// openStores opens the views and the heads. What is corrupt or of another
+// format begins empty, and is filled from the log before it serves.
+func (s *System) openStores(_ context.Context, cfg Config) error {
+	shared := viewdb.NewShared(cfg.CacheBytes)
+	s.close.add("the cache", plain(func() error { shared.Close(); return nil }))
+	for _, p := range []projectors.Projector{
+		tenants.New(), commerce.New(), identity.New(), placement.New(), apps.New(), contacts.New(s.Sealer), history.New(),
+	} {
+		home, err := s.openHome("views", p, shared)
+		if err != nil {
+			return err
+		}
+		s.Homes[p.Name()] = home
+		s.Views = append(s.Views, projectors.View{Projector: p, Home: home})
+	}
+	s.History = s.Homes[history.Name]
+	var err error
+	s.Heads, err = s.openHome("", heads.Projector{}, shared)
+	return err
+}
+
+func (s *System) openHome(under string, p projectors.Projector, shared *viewdb.Shared) (*viewdb.Home, error) {
+	home, err := viewdb.OpenHome(viewdb.Config{
+		Dir: filepath.Join(s.Dir, under), Name: p.Name(), Format: p.Format(), Shared: shared,
+		OnFault: s.onFault,
+	})
+	if err != nil {
+		return nil, err
+	}
+	s.close.add("view "+p.Name(), plain(func() error { return closeHome(home) }))
+	return home, nil
+}
+
+// onFault hears of a store that is out of service. The Runner puts a view back.
+// Without the heads nothing can be decided: the daemon has to start again.
+func (s *System) onFault(name string, err error) {
+	s.Logger.Error().Err(err).Str("view", name).Msg("a store is out of service; it is made again from the log")
+	if name == heads.Name && s.running.Load() {
+		s.fail(fmt.Errorf("%w; start the daemon again", err))
+	}
+}
+
+// closeHome leaves no damage behind for the next start to meet: a store that
+// opens may still be damaged where it has not been read yet.
+func closeHome(home *viewdb.Home) error {
+	return errors.Join(home.Recover(), home.Close())
+}
+
+// openLog opens the log, having made sure that it is the one this directory
+// belongs to. A stream is made only in a directory that never had one.
+func (s *System) openLog(ctx context.Context, _ Config) error {
+	known, err := readLogFile(s.Dir)
+	if err != nil {
+		return err
+	}
+	stores := map[string]viewdb.Checkpoint{heads.Name: s.Heads.Current().Checkpoint()}
+	for name, home := range s.Homes {
+		stores[name] = home.Current().Checkpoint()
+	}
+	s.logConn, err = s.Bus.LogConn()
+	if err != nil {
+		return err
+	}
+	s.close.add("the log's connection", plain(func() error { s.logConn.Close(); return nil }))
+	s.Log, err = eventlog.Open(ctx, s.logConn, eventlog.Config{
+		Create: known.Log == "" && allZero(stores), Room: newRoom(s.Dir),
+	})
+	if errors.Is(err, eventlog.ErrNoStream) {
+		return fmt.Errorf("%w: %w", ErrLostLog, err)
+	}
+	if err != nil {
+		return err
+	}
+	s.Identity = s.Log.Identity()
+	if err := known.check(s.Identity); err != nil {
+		return err
+	}
+	for name, at := range stores {
+		if err := projectors.CheckLog(ctx, s.Log, at); err != nil {
+			return fmt.Errorf("%w: %s: %w", ErrLostLog, name, err)
+		}
+	}
+	return logFile{Log: s.Identity}.write(s.Dir, known)
+}
+
+func allZero(stores map[string]viewdb.Checkpoint) bool {
+	for _, at := range stores {
+		if at.Seq != 0 {
+			return false
+		}
+	}
+	return true
+}
+
+// openService starts the only writer. It waits until the heads have reached the
+// end of the log.
+func (s *System) openService(ctx context.Context, _ Config) error {
+	store, err := heads.Open(s.Heads.Current(), s.Identity)
+	if err != nil {
+		return err
+	}
+	s.Service, err = catalogue.Open(ctx, catalogue.Config{Log: s.Log, Store: store, Seal: s.Sealer, Clock: s.Clock})
+	if err != nil {
+		return err
+	}
+	s.close.add("the service", plain(s.Service.Close))
+	return nil
+}
+
+// startRunner keeps the views at the log. When the log turns out not to be what
+// they were built from, everything that writes stops.
+func (s *System) startRunner(ctx context.Context, _ Config) error {
+	s.Runner = projectors.NewRunner(s.Log, s.Views, projectors.Listener{
+		Faulted: func(view string, err error) {
+			s.Logger.Error().Err(err).Str("view", view).Msg("the view cannot be applied to; it is taken out and rebuilt")
+		},
+		Quarantined: func(about events.Aggregate, seq events.Seq, why error) {
+			s.Logger.Error().Err(why).Stringer("about", about).Stringer("seq", seq).Msg("an event cannot be read; its aggregate is quarantined")
+		},
+		Rebuilt: func(view string, seq events.Seq) {
+			s.Logger.Info().Str("view", view).Stringer("seq", seq).Msg("the view is rebuilt and serves")
+		},
+	})
+	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		if err := s.Runner.Run(ctx); err != nil && ctx.Err() == nil {
+			s.fail(fmt.Errorf("read the log: %w", err))
+			// Nobody may write to a log that is not the one it was.
+			if err := s.Service.Close(); err != nil {
+				s.Logger.Error().Err(err).Msg("the service did not stop cleanly")
+			}
+		}
+	}()
+	s.close.add("the views' reader", func(context.Context) error {
+		cancel()
+		<-ended
+		return nil
+	})
+	return nil
+}
