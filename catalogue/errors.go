@@ -78,6 +78,13 @@ func (r *refusal) Error() string { return fmt.Sprintf("%v: %s", r.err, r.met) }
 // Unwrap gives the sentinel.
 func (r *refusal) Unwrap() error { return r.err }
 
+// Refused tells whether an error is a verdict on the event itself, which asking
+// again will not change, rather than a failure to reach one.
+func Refused(err error) bool {
+	var refused *RefusedError
+	return errors.As(err, &refused) || errors.Is(err, events.ErrConflict) || errors.Is(err, events.ErrTooLarge)
+}
+
 // Hint is what to do next, for errors that know it.
 func Hint(err error) string {
 	var refused *RefusedError

@@ -49,6 +49,9 @@ func (v *EntityView) Name() string { return v.ViewName }
 // Format is the version of the rows.
 func (v *EntityView) Format() uint32 { return v.ViewFormat }
 
+// Keeps tells whether the view is about this kind of entity.
+func (v *EntityView) Keeps(kind events.EntityKind) bool { return slices.Contains(v.Kinds, kind) }
+
 // Project folds events into rows.
 func (v *EntityView) Project(b *viewdb.Batch, recorded []Recorded) error {
 	quarantined, err := Quarantined(b)
@@ -125,7 +128,7 @@ type rowState struct {
 }
 
 // Keeps tells whether the view is about this kind.
-func (s *rowState) Keeps(kind events.EntityKind) bool { return slices.Contains(s.view.Kinds, kind) }
+func (s *rowState) Keeps(kind events.EntityKind) bool { return s.view.Keeps(kind) }
 
 // Get returns the entity at key, or nil.
 func (s *rowState) Get(key events.EntityKey) (events.Entity, error) {

@@ -32,6 +32,8 @@ var (
 	// ErrQuarantined is returned for a read of an aggregate that holds an event
 	// which could not be read or folded.
 	ErrQuarantined = errors.New("quarantined")
+	// ErrBehind is returned when a view does not stand where the others do.
+	ErrBehind = errors.New("the view is behind the others")
 	// ErrNoView is returned when there is no view of that name.
 	ErrNoView = errors.New("there is no such view")
 )

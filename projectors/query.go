@@ -1,6 +1,8 @@
 package projectors
 
 import (
+	"crypto/sha256"
+	"encoding/binary"
 	"fmt"
 
 	"tenantcatalogue/catalogue"
@@ -141,4 +143,39 @@ func decodeAs[E events.Entity](a events.Aggregate, kind events.EntityKind, raw [
 		return entity, fmt.Errorf("%w: a %T of %s stands where a %T belongs", viewdb.ErrCorrupt, got, a, entity)
 	}
 	return entity, nil
+}
+
+// Digests gives the digest of what a view keeps of each aggregate, in the form
+// of catalogue.MapState.Digest, in one pass over its rows.
+func Digests(r viewdb.Reader) (map[events.Aggregate][sha256.Size]byte, error) {
+	out := map[events.Aggregate][sha256.Size]byte{}
+	h := sha256.New()
+	var about events.Aggregate
+	var n [8]byte
+	finish := func() {
+		if !about.IsZero() {
+			out[about] = [sha256.Size]byte(h.Sum(nil))
+		}
+		h.Reset()
+	}
+	prefix := []byte{rowEntity}
+	const head = 1 + 17 // prefix and aggregate
+	err := r.Scan(prefix, viewdb.PrefixEnd(prefix), func(row, raw []byte) error {
+		if len(row) < head {
+			return fmt.Errorf("%w: an entity row's key of %d bytes", viewdb.ErrCorrupt, len(row))
+		}
+		a, _ := events.AggregateFromKey(row[1:head])
+		if a != about {
+			finish()
+			about = a
+		}
+		for _, part := range [2][]byte{row[head:], raw} {
+			binary.BigEndian.PutUint64(n[:], uint64(len(part)))
+			h.Write(n[:])
+			h.Write(part)
+		}
+		return nil
+	})
+	finish()
+	return out, err
 }
