@@ -83,14 +83,12 @@ func (b *Batch) Commit(cp Checkpoint) error {
 	if err := b.batch.Set(checkpointKey, raw, nil); err != nil {
 		return err
 	}
-	if err := b.batch.Commit(pebble.NoSync); err != nil {
+	err = b.batch.Commit(pebble.NoSync)
+	b.Reset() // Pebble panics when it meets a batch again, whatever came of it
+	if err != nil {
 		return fmt.Errorf("commit seq %d to view %s: %w", cp.Seq, db.cfg.Name, classify(err))
 	}
-	if err := db.advance(cp); err != nil {
-		return err
-	}
-	b.Reset()
-	return nil
+	return db.advance(cp)
 }
 
 func (db *DB) checkCommit(cp Checkpoint) error {

@@ -16,13 +16,13 @@ func config(dir string, fs vfs.FS) viewdb.Config {
 	return viewdb.Config{Dir: dir, Name: "test", Format: 1, FS: fs, MemTableBytes: 256 << 10}
 }
 
-func open(t testing.TB, cfg viewdb.Config) *viewdb.DB {
-	t.Helper()
+func open(tb testing.TB, cfg viewdb.Config) *viewdb.DB {
+	tb.Helper()
 	db, err := viewdb.Open(cfg)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
-	t.Cleanup(func() { _ = db.Close() })
+	tb.Cleanup(func() { _ = db.Close() })
 	return db
 }
 
@@ -52,46 +52,46 @@ func commitRows(b *viewdb.Batch, seq events.Seq) error {
 }
 
 // checkRows fails when the rows are not exactly those of the checkpoint.
-func checkRows(t testing.TB, db *viewdb.DB) {
-	t.Helper()
+func checkRows(tb testing.TB, db *viewdb.DB) {
+	tb.Helper()
 	cp := db.Checkpoint()
 	var n events.Seq
 	err := db.Scan([]byte("r"), viewdb.PrefixEnd([]byte("r")), func(key, value []byte) error {
 		n++
 		if string(key) != string(rowKey(int(n))) || !bytes.Equal(value, rowValue(n)) {
-			t.Errorf("row %d is %q = %.8x...", n, key, value)
+			tb.Errorf("row %d is %q = %.8x...", n, key, value)
 		}
 		return nil
 	})
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	if n != cp.Seq || (!cp.IsZero() && cp != at(cp.Seq)) {
-		t.Fatalf("%d rows at checkpoint %+v", n, cp)
+		tb.Fatalf("%d rows at checkpoint %+v", n, cp)
 	}
 	last, ok, err := db.Get([]byte("last"))
 	if err != nil || ok == cp.IsZero() || ok && string(last) != string(viewdb.AppendSeq(nil, cp.Seq)) {
-		t.Fatalf("last is %x, %v, %v at checkpoint %d", last, ok, err, cp.Seq)
+		tb.Fatalf("last is %x, %v, %v at checkpoint %d", last, ok, err, cp.Seq)
 	}
 }
 
-func mustSet(t testing.TB, b *viewdb.Batch, pairs ...string) {
-	t.Helper()
+func mustSet(tb testing.TB, b *viewdb.Batch, pairs ...string) {
+	tb.Helper()
 	for i := 0; i < len(pairs); i += 2 {
 		if err := b.Set([]byte(pairs[i]), []byte(pairs[i+1])); err != nil {
-			t.Fatal(err)
+			tb.Fatal(err)
 		}
 	}
 }
 
-func list(t testing.TB, r viewdb.Reader) (out []string) {
-	t.Helper()
+func list(tb testing.TB, r viewdb.Reader) (out []string) {
+	tb.Helper()
 	err := r.Scan(nil, nil, func(key, value []byte) error {
 		out = append(out, string(key)+"="+string(value))
 		return nil
 	})
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return out
 }

@@ -159,8 +159,9 @@ func (h *Home) reopen(name string) error {
 	return nil
 }
 
+// report tells of a generation that does not open, unless Open has done so.
 func (h *Home) report(err error) {
-	if h.cfg.OnFault != nil {
+	if h.cfg.OnFault != nil && !errors.Is(err, ErrQuarantined) {
 		h.cfg.OnFault(h.cfg.Name, err)
 	}
 }
@@ -332,7 +333,8 @@ func (h *Home) Swap(db *DB) error {
 // Recover puts a view that went out of service back into it: a corrupt
 // generation is moved aside and an empty one begun; after any other fault the
 // same one is opened again, at the last checkpoint that reached the disk. It
-// does nothing while the view is in service. The error says what still stands
+// does nothing while the view is in service. Batches of the DB before are of no
+// use afterwards: begin new ones on Current. The error says what still stands
 // in the way, such as ErrNoSpace; try again then.
 func (h *Home) Recover() error {
 	h.change.Lock()

@@ -15,32 +15,32 @@ import (
 	"tenantcatalogue/projectors/viewdb"
 )
 
-func openHome(t testing.TB, cfg viewdb.Config) *viewdb.Home {
-	t.Helper()
+func openHome(tb testing.TB, cfg viewdb.Config) *viewdb.Home {
+	tb.Helper()
 	h, err := viewdb.OpenHome(cfg)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
-	t.Cleanup(func() { _ = h.Close() })
+	tb.Cleanup(func() { _ = h.Close() })
 	return h
 }
 
 // fill commits up to a Seq.
-func fill(t testing.TB, db *viewdb.DB, upTo events.Seq) {
-	t.Helper()
+func fill(tb testing.TB, db *viewdb.DB, upTo events.Seq) {
+	tb.Helper()
 	b := db.NewBatch()
 	for seq := db.Checkpoint().Seq + 1; seq <= upTo; seq++ {
 		if err := commitRows(b, seq); err != nil {
-			t.Fatal(err)
+			tb.Fatal(err)
 		}
 	}
 }
 
-func generations(t testing.TB, fs vfs.FS, dir string) (out []string) {
-	t.Helper()
+func generations(tb testing.TB, fs vfs.FS, dir string) (out []string) {
+	tb.Helper()
 	names, err := fs.List(dir)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	for _, name := range names {
 		if !strings.HasPrefix(name, "marker.") {

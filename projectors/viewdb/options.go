@@ -43,7 +43,8 @@ type Config struct {
 	ReadOnly      bool
 
 	// OnFault, when set, hears once of a view that went out of service, on a
-	// goroutine of its own; err is a *FaultError.
+	// goroutine of its own, with a *FaultError; and of a generation OpenHome
+	// found corrupt.
 	OnFault func(name string, err error)
 }
 

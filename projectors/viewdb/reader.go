@@ -140,7 +140,7 @@ func (s *Snapshot) Checkpoint() Checkpoint { return s.checkpoint }
 // Close ends the snapshot; it must not be used afterwards. Closing twice, or
 // after the DB, does nothing.
 func (s *Snapshot) Close() error {
-	db := s.rows.db
+	db := s.db
 	db.mu.Lock()
 	_, open := db.snapshots[s]
 	delete(db.snapshots, s)
