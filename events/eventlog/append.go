@@ -19,15 +19,13 @@ func (l *Log) Append(ctx context.Context, units []events.Unit) []events.Appended
 	a := &appender{
 		log: l, units: units,
 		answers: make([]events.Appended, len(units)),
+		follows: predecessors(units),
 		touched: make(map[events.Aggregate]events.Seq),
-		refused: make(map[events.Aggregate]bool),
 	}
 	for i := range units {
-		if err := validate(units[i]); err != nil {
-			a.refuse(i, err)
-			continue
+		if a.answers[i].Err = ValidateUnit(units[i]); a.answers[i].Err == nil {
+			a.pending = append(a.pending, i)
 		}
-		a.pending = append(a.pending, i)
 	}
 	for len(a.pending) > 0 {
 		batch := a.next()
@@ -39,8 +37,9 @@ func (l *Log) Append(ctx context.Context, units []events.Unit) []events.Appended
 	return a.answers
 }
 
-// validate checks the unit's own rules.
-func validate(u events.Unit) error {
+// ValidateUnit checks what any log asks of a unit before it looks at anything
+// else. The error matches events.ErrMalformed or events.ErrTooLarge.
+func ValidateUnit(u events.Unit) error {
 	if len(u.Events) == 0 || len(u.Events) != len(u.Expected) {
 		return fmt.Errorf("%w: a unit has %d events and %d expectations; it needs one for each", events.ErrMalformed, len(u.Events), len(u.Expected))
 	}
@@ -67,11 +66,36 @@ type appender struct {
 	units   []events.Unit
 	answers []events.Appended
 	pending []int // the units not answered, in order
+	// follows holds, for a unit that Follows others, those others.
+	follows map[int][]int
 	// touched holds the last event of each aggregate that this call appended.
 	touched map[events.Aggregate]events.Seq
-	// refused holds the aggregates whose latest unit was refused: what Follows
-	// it falls with it.
-	refused map[events.Aggregate]bool
+}
+
+// none stands for the predecessor that a unit Follows and that is not there.
+const none = -1
+
+// predecessors finds the unit that each Follows means: the last one before it
+// that is about the same aggregate.
+func predecessors(units []events.Unit) map[int][]int {
+	out := make(map[int][]int)
+	latest := make(map[events.Aggregate]int, len(units))
+	for i, u := range units {
+		for first := range firsts(u) {
+			if len(u.Expected) != len(u.Events) || u.Expected[first] != events.Follows {
+				continue
+			}
+			before, ok := latest[u.Events[first].About]
+			if !ok {
+				before = none
+			}
+			out[i] = append(out[i], before)
+		}
+		for _, e := range u.Events {
+			latest[e.About] = i
+		}
+	}
+	return out
 }
 
 // message is one event on its way, with the expectation it carries if it is
@@ -90,13 +114,6 @@ type batch struct {
 	heads    map[events.Aggregate]int // the unit that touched it first
 }
 
-func (a *appender) refuse(unit int, err error) {
-	a.answers[unit].Err = err
-	for _, e := range a.units[unit].Events {
-		a.refused[e.About] = true
-	}
-}
-
 // next takes whole units from the front of pending until the batch is full.
 // Units that can be refused without asking the server are.
 func (a *appender) next() *batch {
@@ -113,8 +130,7 @@ func (a *appender) next() *batch {
 			break
 		}
 		a.pending = a.pending[1:]
-		if err := a.precheck(b, u); err != nil {
-			a.refuse(i, err)
+		if a.answers[i].Err = a.precheck(i); a.answers[i].Err != nil {
 			continue
 		}
 		b.units = append(b.units, i)
@@ -136,19 +152,25 @@ func (a *appender) mustWait(b *batch, u events.Unit) bool {
 }
 
 // precheck refuses what this call itself has made impossible.
-func (a *appender) precheck(b *batch, u events.Unit) error {
+func (a *appender) precheck(unit int) error {
+	u := a.units[unit]
+	follows := a.follows[unit]
 	for first := range firsts(u) {
 		about, expected := u.Events[first].About, u.Expected[first]
-		_, inBatch := b.heads[about]
-		seq, before := a.touched[about]
-		switch {
-		case expected == events.Follows && a.refused[about]:
-			return &events.ConflictError{About: about, Expected: events.Follows, Actual: seq}
-		case expected == events.Follows && !inBatch && !before:
-			return fmt.Errorf("%w: event %s follows an earlier unit about %s, of which there is none", events.ErrMalformed, u.Events[first].ID, about)
-		case expected != events.Follows && before && expected != seq:
-			return &events.ConflictError{About: about, Expected: expected, Actual: seq}
+		seq, appended := a.touched[about]
+		if expected != events.Follows {
+			if appended && expected != seq {
+				return &events.ConflictError{About: about, Expected: expected, Actual: seq}
+			}
+			continue
 		}
+		if follows[0] == none {
+			return fmt.Errorf("%w: event %s follows an earlier unit about %s, of which there is none", events.ErrMalformed, u.Events[first].ID, about)
+		}
+		if a.answers[follows[0]].Err != nil {
+			return &events.ConflictError{About: about, Expected: events.Follows, Actual: seq}
+		}
+		follows = follows[1:]
 	}
 	return nil
 }
@@ -183,7 +205,6 @@ func (a *appender) add(b *batch, unit int) {
 				m.expected = a.touched[e.About]
 			}
 		}
-		delete(a.refused, e.About)
 		b.messages = append(b.messages, m)
 	}
 }
@@ -197,9 +218,13 @@ func (a *appender) commit(ctx context.Context, b *batch) {
 			return
 		}
 	}
+	if errors.Is(err, events.ErrUnavailable) || errors.Is(err, events.ErrNoSpace) {
+		// The next batch would fare no better, and take as long to find out.
+		b.units, a.pending = append(b.units, a.pending...), nil
+	}
 	if err != nil {
 		for _, i := range b.units {
-			a.refuse(i, err)
+			a.answers[i].Err = err
 		}
 		return
 	}

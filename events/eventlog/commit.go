@@ -195,7 +195,7 @@ func (a *appender) sift(ctx context.Context, b *batch) error {
 	var again []int
 	for _, i := range b.units {
 		if err := stale[i]; err != nil {
-			a.refuse(i, err)
+			a.answers[i].Err = err
 		} else {
 			again = append(again, i)
 		}

@@ -1,0 +1,392 @@
+package eventlog_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats-server/v2/server"
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"tenantcatalogue/events"
+	"tenantcatalogue/events/eventlog"
+	"tenantcatalogue/events/eventtest"
+)
+
+// rig is a log whose connection passes through a proxy that can swallow what
+// the server says.
+type rig struct {
+	log     *eventlog.Log
+	conn    *nats.Conn  // the log's, through the proxy
+	foreign *nats.Conn  // another's, past the proxy
+	mute    atomic.Bool // swallow every publish acknowledgment
+}
+
+func newRig(t *testing.T, cfg eventlog.Config) *rig {
+	t.Helper()
+	// A server without accounts: the proxy needs a listener and a user.
+	s, err := server.NewServer(&server.Options{
+		Host: "127.0.0.1", Port: server.RANDOM_PORT, JetStream: true, StoreDir: t.TempDir(), SyncAlways: true, NoSigs: true, NoLog: true,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.Start()
+	t.Cleanup(func() { s.Shutdown(); s.WaitForShutdown() })
+	if !s.ReadyForConnections(10 * time.Second) {
+		t.Fatal("the server is not ready")
+	}
+	r := &rig{}
+	r.conn = connect(t, "nats://"+r.proxy(t, s.Addr().String()))
+	r.foreign = connect(t, s.ClientURL())
+	cfg.Create = true
+	if r.log, err = eventlog.Open(t.Context(), r.conn, cfg); err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+func connect(t *testing.T, url string) *nats.Conn {
+	t.Helper()
+	nc, err := nats.Connect(url, nats.ReconnectWait(10*time.Millisecond), nats.MaxReconnects(-1), nats.ReconnectBufSize(-1))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(nc.Close)
+	return nc
+}
+
+// proxy forwards connections. While the rig is mute it loses the server's
+// acknowledgments by breaking the connection when one comes.
+func (r *rig) proxy(t *testing.T, to string) string {
+	t.Helper()
+	listener, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = listener.Close() })
+	go func() {
+		for {
+			client, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			upstream, err := (&net.Dialer{}).Dial("tcp", to)
+			if err != nil {
+				_ = client.Close()
+				return
+			}
+			go func() { _, _ = io.Copy(upstream, client); _ = upstream.Close() }()
+			go func() {
+				defer client.Close() //nolint:errcheck // it is being broken on purpose
+				buf := make([]byte, 64<<10)
+				for {
+					n, err := upstream.Read(buf)
+					if err != nil {
+						return
+					}
+					if bytes.Contains(buf[:n], []byte(`{"stream":"CATALOGUE"`)) && r.mute.Load() {
+						r.mute.Store(false)
+						_ = upstream.Close()
+						return
+					}
+					if _, err := client.Write(buf[:n]); err != nil {
+						return
+					}
+				}
+			}()
+		}
+	}()
+	return listener.Addr().String()
+}
+
+func TestLostAckIsSettled(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, eventlog.Config{AckWait: 500 * time.Millisecond})
+	for _, size := range []int{1, 2, 300} {
+		var units []events.Unit
+		for i := range size {
+			units = append(units, eventtest.One(eventtest.Event(fmt.Sprint(size, "/", i), 1), 0))
+		}
+		before, err := r.log.Head(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.mute.Store(true)
+		answers := eventtest.MustAppend(t, r.log, units...)
+		if r.mute.Load() {
+			t.Fatal("no acknowledgment was lost")
+		}
+		if answers[0].First != before+1 || answers[size-1].Last != before+events.Seq(size) {
+			t.Errorf("batch of %d after %d: %v", size, before, answers)
+		}
+		if head, err := r.log.Head(t.Context()); err != nil || head != before+events.Seq(size) {
+			t.Errorf("batch of %d after %d: the head is %d, %v", size, before, head, err)
+		}
+	}
+}
+
+func TestLostRefusalIsAConflict(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, eventlog.Config{AckWait: 500 * time.Millisecond})
+	eventtest.MustAppend(t, r.log, eventtest.One(eventtest.Event("a", 1), 0))
+	r.mute.Store(true)
+	answers := r.log.Append(t.Context(), []events.Unit{
+		eventtest.One(eventtest.Event("a", 2), 0), eventtest.One(eventtest.Event("b", 1), 0),
+	})
+	if !errors.Is(answers[0].Err, events.ErrConflict) || answers[1].Err != nil {
+		t.Error(answers)
+	}
+	if got := eventtest.All(t, r.log); len(got) != 2 {
+		t.Error(got)
+	}
+}
+
+func TestUnreachableLogIsUnavailable(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, eventlog.Config{Settle: 100 * time.Millisecond})
+	r.conn.Close()
+	answers := r.log.Append(t.Context(), []events.Unit{eventtest.One(eventtest.Event("a", 1), 0)})
+	if !errors.Is(answers[0].Err, events.ErrUnavailable) {
+		t.Error(answers)
+	}
+	if _, err := r.log.Head(t.Context()); !errors.Is(err, events.ErrUnavailable) {
+		t.Error(err)
+	}
+}
+
+func TestTailSurvivesItsConnection(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, eventlog.Config{AckWait: 500 * time.Millisecond})
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	defer cancel()
+	const want = 10
+	var seen events.Seq
+	stop := errors.New("stop")
+	done := make(chan error, 1)
+	go func() {
+		done <- r.log.Tail(ctx, 0, func(got []events.Stored) error {
+			seen += events.Seq(len(got))
+			if seen == want {
+				return stop
+			}
+			return nil
+		})
+	}()
+	for i := range want {
+		r.mute.Store(true) // breaks the connection that Tail reads over as well
+		eventtest.MustAppend(t, r.log, eventtest.One(eventtest.Event("a", i), events.Seq(i)))
+	}
+	if err := <-done; !errors.Is(err, stop) {
+		t.Error(err)
+	}
+}
+
+func TestNoRoom(t *testing.T) {
+	t.Parallel()
+	full := false
+	l, err := eventlog.Open(t.Context(), conn(t, eventtest.Start(t)), eventlog.Config{Create: true, Room: func() error {
+		if full {
+			return events.ErrNoSpace
+		}
+		return nil
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	unit := []events.Unit{eventtest.One(eventtest.Event("a", 1), 0)}
+	full = true
+	if got := l.Append(t.Context(), unit); !errors.Is(got[0].Err, events.ErrNoSpace) {
+		t.Error(got)
+	}
+	full = false
+	eventtest.MustAppend(t, l, unit...)
+}
+
+// TestServerRefusesSecondExpectation holds facts about the server that Append
+// is built on.
+func TestServerRefusesSecondExpectation(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, eventlog.Config{})
+	subject := func(name string) string { return eventtest.Event(name, 1).About.Subject() }
+	type member struct{ subject, expected string }
+	for name, c := range map[string]struct {
+		batch []member
+		code  int
+	}{
+		"one expectation each":      {[]member{{subject("a"), "0"}, {subject("b"), "0"}}, 0},
+		"a second without":          {[]member{{subject("c"), "0"}, {subject("c"), ""}}, 0},
+		"a second on one subject":   {[]member{{subject("d"), "0"}, {subject("d"), "1"}}, 10164},
+		"a stale one among correct": {[]member{{subject("e"), "0"}, {subject("f"), "7"}, {subject("g"), "0"}}, 10071},
+	} {
+		var msg *nats.Msg
+		for i, m := range c.batch {
+			msg = &nats.Msg{Subject: m.subject, Header: nats.Header{"Nats-Batch-Id": {name}, "Nats-Batch-Sequence": {fmt.Sprint(i + 1)}}}
+			if m.expected != "" {
+				msg.Header.Set("Nats-Expected-Last-Subject-Sequence", m.expected)
+			}
+			if i < len(c.batch)-1 {
+				if err := r.foreign.PublishMsg(msg); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+		msg.Header.Set("Nats-Batch-Commit", "1")
+		answer, err := r.foreign.RequestMsg(msg, 5*time.Second)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var ack struct {
+			Error struct {
+				Code int `json:"err_code"`
+			} `json:"error"`
+		}
+		if err := json.Unmarshal(answer.Data, &ack); err != nil || ack.Error.Code != c.code {
+			t.Errorf("%s: %s; want error %d", name, answer.Data, c.code)
+		}
+	}
+	if head, err := r.log.Head(t.Context()); head != 4 || err != nil {
+		t.Error("a refused batch has written something:", head, err)
+	}
+}
+
+func TestOpenIsStrict(t *testing.T) {
+	t.Parallel()
+	nc := conn(t, eventtest.Start(t))
+	if _, err := eventlog.Open(t.Context(), nc, eventlog.Config{}); !errors.Is(err, eventlog.ErrNoStream) {
+		t.Error(err)
+	}
+	l, err := eventlog.Open(t.Context(), nc, eventlog.Config{Create: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	again, err := eventlog.Open(t.Context(), nc, eventlog.Config{Create: true})
+	if err != nil || again.Identity() != l.Identity() {
+		t.Error(again, err)
+	}
+	js, err := jetstream.New(nc)
+	if err != nil {
+		t.Fatal(err)
+	}
+	stream, err := js.Stream(t.Context(), eventlog.DefaultStream)
+	if err != nil {
+		t.Fatal(err)
+	}
+	changed := stream.CachedInfo().Config
+	changed.MaxAge, changed.MaxMsgs = time.Hour, 5
+	if _, err := js.UpdateStream(t.Context(), changed); err != nil {
+		t.Fatal(err)
+	}
+	_, err = eventlog.Open(t.Context(), nc, eventlog.Config{})
+	if !errors.Is(err, eventlog.ErrDrift) || !strings.Contains(err.Error(), "max_age is 1h0m0s") || !strings.Contains(err.Error(), "max_msgs is 5") {
+		t.Error(err)
+	}
+	if err := js.DeleteStream(t.Context(), eventlog.DefaultStream); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := l.Head(t.Context()); !errors.Is(err, eventlog.ErrNoStream) {
+		t.Error(err)
+	}
+	if _, err := eventlog.Open(t.Context(), nc, eventlog.Config{Create: true}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := l.Head(t.Context()); !errors.Is(err, eventlog.ErrShort) {
+		t.Error("another stream of the same name is taken for the log:", err)
+	}
+}
+
+// TestForeignMessagesAreKept publishes what no event looks like.
+func TestForeignMessagesAreKept(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, eventlog.Config{})
+	e := eventtest.Event("a", 1)
+	good := nats.Header{
+		events.HeaderSpecVersion: {"1.0"}, events.HeaderContentType: {events.ContentType},
+		events.HeaderID: {e.ID.String()}, events.HeaderType: {string(e.Type)}, events.HeaderSource: {e.Source},
+	}
+	with := func(key string, values ...string) nats.Header {
+		h := nats.Header{}
+		for k, v := range good {
+			h[k] = v
+		}
+		h[key] = values
+		return h
+	}
+	for i, c := range []struct {
+		subject string
+		header  nats.Header
+		about   bool
+		id      bool
+	}{
+		{e.About.Subject(), good, true, true},
+		{e.About.Subject(), nil, true, false},
+		{e.About.Subject(), with(events.HeaderID), true, false},
+		{e.About.Subject(), with(events.HeaderID, "a", "b"), true, false},
+		{e.About.Subject(), with(events.HeaderID, "tenant_00000000000000000000000001"), true, false},
+		{e.About.Subject(), with(events.HeaderContentType, "text/plain"), true, false},
+		{e.About.Subject(), with(events.HeaderSpecVersion, "0.3"), true, false},
+		{e.About.Subject(), with("Nats-Sequence", "77"), true, true},
+		{e.About.Subject(), with("Status", "404"), true, true},
+		{"catalogue.tenant.nobody", good, false, false},
+		{"catalogue.account." + e.About.String(), good, false, false},
+	} {
+		if _, err := r.foreign.RequestMsg(&nats.Msg{Subject: c.subject, Header: c.header, Data: []byte("x")}, 5*time.Second); err != nil {
+			t.Fatal(err)
+		}
+		seq := events.Seq(i + 1)
+		all := eventtest.All(t, r.log)
+		got := all[len(all)-1]
+		if got.Seq != seq || string(got.Data) != "x" || got.About.IsZero() == c.about || got.ID.IsZero() == c.id {
+			t.Errorf("%d: %+v", i, got)
+		}
+		if one, err := r.log.Get(t.Context(), seq); err != nil || one.ID != got.ID || one.About != got.About {
+			t.Errorf("%d: Get gives %+v, %v", i, one, err)
+		}
+	}
+}
+
+func TestGapIsFound(t *testing.T) {
+	t.Parallel()
+	nc := conn(t, eventtest.Start(t))
+	l, err := eventlog.Open(t.Context(), nc, eventlog.Config{Create: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range 5 {
+		eventtest.MustAppend(t, l, eventtest.One(eventtest.Event("a", i), events.Seq(i)))
+	}
+	js, err := jetstream.New(nc)
+	if err != nil {
+		t.Fatal(err)
+	}
+	// The stream's own limits take what deny_purge protects.
+	stream, err := js.Stream(t.Context(), eventlog.DefaultStream)
+	if err != nil {
+		t.Fatal(err)
+	}
+	limited := stream.CachedInfo().Config
+	limited.MaxMsgs = 2
+	if _, err := js.UpdateStream(t.Context(), limited); err != nil {
+		t.Fatal(err)
+	}
+	var gap *eventlog.GapError
+	none := func([]events.Stored) error { return nil }
+	if err := l.Read(t.Context(), 0, 5, none); !errors.As(err, &gap) || gap.Want != 1 || gap.Got != 4 {
+		t.Error("Read:", err)
+	}
+	if err := l.Tail(t.Context(), 1, none); !errors.As(err, &gap) || gap.Want != 2 {
+		t.Error("Tail:", err)
+	}
+	if _, err := l.Get(t.Context(), 2); !errors.Is(err, eventlog.ErrGap) {
+		t.Error("Get:", err)
+	}
+}
