@@ -1,0 +1,117 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"go.yaml.in/yaml/v3"
+	"golang.org/x/term"
+)
+
+func (a *app) checkOutput() error {
+	switch a.output {
+	case "table", "json", "yaml":
+		return nil
+	}
+	return usagef("-o %s: say table, json or yaml", a.output)
+}
+
+// print writes v as -o asks; table writes the table.
+func (a *app) print(v any, table func(w *tabwriter.Writer)) error {
+	switch a.output {
+	case "json":
+		enc := json.NewEncoder(a.Out)
+		enc.SetEscapeHTML(false)
+		return enc.Encode(v)
+	case "yaml":
+		return a.printYAML(v)
+	}
+	w := tabwriter.NewWriter(a.Out, 0, 0, 2, ' ', 0)
+	table(w)
+	return w.Flush()
+}
+
+// printYAML goes through JSON, so that both have the same field names.
+func (a *app) printYAML(v any) error {
+	raw, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	var node yaml.Node
+	if err := yaml.Unmarshal(raw, &node); err != nil {
+		return err
+	}
+	plainStyle(&node)
+	enc := yaml.NewEncoder(a.Out)
+	enc.SetIndent(2)
+	if err := enc.Encode(&node); err != nil {
+		return err
+	}
+	return enc.Close()
+}
+
+// plainStyle takes JSON's braces and quotes off.
+func plainStyle(n *yaml.Node) {
+	n.Style = 0
+	for _, child := range n.Content {
+		plainStyle(child)
+	}
+}
+
+// progress tells on stderr how far something has come: on a terminal as a bar
+// that is drawn over, elsewhere as a line now and then.
+type progress struct {
+	w        io.Writer
+	terminal bool
+	bar      bool // one is drawn
+	last     time.Time
+}
+
+const (
+	barWidth   = 30
+	barEvery   = 100 * time.Millisecond
+	plainEvery = 10 * time.Second
+)
+
+func newProgress(w io.Writer) *progress {
+	f, isFile := w.(*os.File)
+	return &progress{w: w, terminal: isFile && term.IsTerminal(int(f.Fd())), last: time.Now()}
+}
+
+// line says something that stays.
+func (p *progress) line(format string, args ...any) {
+	p.clear()
+	fmt.Fprintf(p.w, format+"\n", args...)
+	p.last = time.Now()
+}
+
+// at says how far it has come.
+func (p *progress) at(done, of int) {
+	every := plainEvery
+	if p.terminal {
+		every = barEvery
+	}
+	if of <= 0 || time.Since(p.last) < every {
+		return
+	}
+	p.last = time.Now()
+	if !p.terminal {
+		fmt.Fprintf(p.w, "  %d of %d\n", done, of)
+		return
+	}
+	full := min(barWidth, barWidth*done/of)
+	fmt.Fprintf(p.w, "\r  [%s%s] %d of %d ", strings.Repeat("=", full), strings.Repeat(" ", barWidth-full), done, of)
+	p.bar = true
+}
+
+func (p *progress) clear() {
+	if p.bar {
+		fmt.Fprint(p.w, "\r\x1b[K")
+		p.bar = false
+	}
+}

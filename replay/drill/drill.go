@@ -1,0 +1,275 @@
+// Package drill plays the April 2022 job on a scratch catalogue, through the
+// real write side, with an injected clock: a month of tenants' lives; a right
+// run that removes an app from 30 tenants; the wrong run that deletes 883
+// tenants in 23 minutes while traffic goes on; then the restoration, while it
+// still goes on: planned at five minutes before the run, applied, proven.
+//
+// Nothing in it is asserted: every figure of the [Report] is read from the log,
+// from the views, or from a view rebuilt from the log after the restoration.
+package drill
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"tenantcatalogue/catalogue"
+	"tenantcatalogue/events"
+	"tenantcatalogue/projectors"
+	"tenantcatalogue/projectors/viewdb"
+	"tenantcatalogue/replay"
+	"tenantcatalogue/replay/restore"
+)
+
+// ErrFailed is returned when the drill ran and its figures are not what they
+// must be.
+var ErrFailed = errors.New("the drill failed")
+
+// The figures of the review.
+const (
+	DefaultTenants = 20000
+	DefaultDeleted = 883 // in the wrong run
+	ownersOf883    = 775 // accounts that owned them
+	rightRun       = 30  // tenants of the right run
+	ownerDeletions = 5   // tenants that their owners deleted in the same minutes
+	changesBetween = 42  // changes of later-deleted tenants between the cut and their deletion
+)
+
+// The instants of the review, UTC.
+var (
+	monthBegins   = time.Date(2022, 3, 5, 8, 0, 0, 0, time.UTC)
+	rightRunAt    = time.Date(2022, 4, 4, 14, 0, 0, 0, time.UTC)
+	beforeCut     = time.Date(2022, 4, 5, 7, 32, 0, 0, time.UTC)
+	wrongRunAt    = time.Date(2022, 4, 5, 7, 38, 0, 0, time.UTC)
+	wrongRunEnds  = time.Date(2022, 4, 5, 8, 1, 0, 0, time.UTC)
+	restorationAt = time.Date(2022, 4, 5, 8, 17, 0, 0, time.UTC)
+)
+
+// Begins is where the drill's clock has to stand at first.
+var Begins = monthBegins
+
+// System is the scratch catalogue the drill runs on.
+type System struct {
+	Service restore.Publisher
+	Runner  *projectors.Runner
+	Engine  *restore.Engine
+	Log     interface {
+		replay.Log
+		Head(ctx context.Context) (events.Seq, error)
+	}
+	Identity string
+	Clock    *Clock
+	// Tenants is the home of the tenants view.
+	Tenants *viewdb.Home
+	// Scratch opens an empty view to rebuild into.
+	Scratch func(projectors.Projector) (*viewdb.DB, error)
+}
+
+// Config says how large the job is.
+type Config struct {
+	Tenants int
+	Deleted int
+	Seed    uint64
+	Mode    events.RestoreMode
+}
+
+// Validate lists every fault.
+func (c Config) Validate() error {
+	var errs []error
+	if c.Deleted < 1 {
+		errs = append(errs, fmt.Errorf("deleted is %d; at least 1 tenant must go", c.Deleted))
+	}
+	if spare := 2 * (rightRun + ownerDeletions); c.Tenants < c.Deleted+spare {
+		errs = append(errs, fmt.Errorf("tenants is %d; with %d deleted at least %d are needed", c.Tenants, c.Deleted, c.Deleted+spare))
+	}
+	if c.Mode != events.Rewind && c.Mode != events.Undo {
+		errs = append(errs, fmt.Errorf("mode is %q; say rewind or undo", c.Mode))
+	}
+	return errors.Join(errs...)
+}
+
+// Report is what the drill found.
+type Report struct {
+	Tenants        int                 `json:"tenants"`
+	Seed           uint64              `json:"seed"`
+	EventsBefore   events.Seq          `json:"events_before"` // the runs
+	RightRun       RightRun            `json:"right_run"`
+	BadRun         BadRun              `json:"bad_run"`
+	Restore        Restoration         `json:"restore"`
+	Certificate    restore.Certificate `json:"certificate"`
+	Views          []replay.ViewReport `json:"views"`
+	OwnerDeletions OwnerDeletions      `json:"owner_deletions"`
+	Traffic        Traffic             `json:"traffic"`
+	Faults         []replay.Fault      `json:"faults,omitzero"` // of the log and the views
+	Phases         []Phase             `json:"phases"`
+	OK             bool                `json:"ok"`
+}
+
+// RightRun is the run whose list was right.
+type RightRun struct {
+	ID              events.RunID `json:"id"`
+	AppsUninstalled int          `json:"apps_uninstalled"`
+}
+
+// BadRun is the run that deleted tenants for apps.
+type BadRun struct {
+	ID             events.RunID `json:"id"`
+	TenantsDeleted int          `json:"tenants_deleted"`
+	Accounts       int          `json:"accounts"`
+	ActiveUsers    uint64       `json:"active_users"`
+	FirstSeq       events.Seq   `json:"first_seq"`
+	LastSeq        events.Seq   `json:"last_seq"`
+	Minutes        float64      `json:"minutes"`
+	Changes        int          `json:"changes_before_deletion"` // of its tenants, between the cut and their deletion
+}
+
+// Restoration is how it went.
+type Restoration struct {
+	ID        events.RestoreID        `json:"id"`
+	Mode      events.RestoreMode      `json:"mode"`
+	Point     replay.Point            `json:"point"`
+	CutSeq    events.Seq              `json:"cut_seq"`
+	Planned   int                     `json:"planned"`
+	Restored  int                     `json:"restored"`
+	Failed    int                     `json:"failed"`
+	Failures  []events.RestoreFailure `json:"failures,omitzero"`
+	Conflicts []ConflictCount         `json:"conflicts"`
+	Seconds   float64                 `json:"seconds"` // apply: acked and visible in every view
+	Plan      float64                 `json:"plan_seconds"`
+	Proof     float64                 `json:"proof_seconds"` // the certificate
+	Again     int                     `json:"events_added_by_second_apply"`
+}
+
+// ConflictCount counts the targets that wait for a reason, with one of them.
+type ConflictCount struct {
+	Kind    restore.ConflictKind `json:"kind"`
+	Count   int                  `json:"count"`
+	Example string               `json:"example"`
+}
+
+// OwnerDeletions are tenants deleted by their owners in the same minutes.
+type OwnerDeletions struct {
+	Count        int `json:"count"`
+	StillDeleted int `json:"still_deleted"`
+}
+
+// Traffic is what went on meanwhile, from the cut to the proof.
+type Traffic struct {
+	Events int      `json:"events"`
+	Errors int      `json:"errors"`
+	First  []string `json:"first_errors,omitzero"`
+}
+
+// Phase is how long a part took, in real time.
+type Phase struct {
+	Name    string  `json:"name"`
+	Seconds float64 `json:"seconds"`
+}
+
+// Tell hears what happens, for a person to follow: a line when a phase begins
+// or something happened in it, and how far it has come.
+type Tell struct {
+	Line     func(format string, args ...any)
+	Progress func(done, of int)
+}
+
+func (t Tell) line(format string, args ...any) {
+	if t.Line != nil {
+		t.Line(format, args...)
+	}
+}
+
+func (t Tell) progress(done, of int) {
+	if t.Progress != nil {
+		t.Progress(done, of)
+	}
+}
+
+// run is one drill under way.
+type run struct {
+	sys    System
+	cfg    Config
+	tell   Tell
+	job    *job
+	report Report
+}
+
+// Run plays the job. The error matches ErrFailed when it was played and the
+// figures are wrong; the Report is whole then too.
+func Run(ctx context.Context, sys System, cfg Config, tell Tell) (Report, error) {
+	if err := cfg.Validate(); err != nil {
+		return Report{}, fmt.Errorf("drill: %w", err)
+	}
+	r := &run{sys: sys, cfg: cfg, tell: tell, job: newJob(cfg)}
+	r.report = Report{Tenants: cfg.Tenants, Seed: cfg.Seed}
+	for _, phase := range []struct {
+		name string
+		do   func(context.Context) error
+	}{
+		{"a month of tenants' lives", r.month},
+		{"the right run", r.rightRun},
+		{"the wrong run, and traffic", r.wrongRun},
+		{"restore, and traffic", r.restore},
+		{"rebuild from the log and compare", r.rebuild},
+	} {
+		tell.line("%s", phase.name)
+		began := sys.Clock.Wall()
+		if err := phase.do(ctx); err != nil {
+			return r.report, fmt.Errorf("drill: %s: %w", phase.name, err)
+		}
+		r.phase(phase.name, began)
+	}
+	return r.report, r.judge()
+}
+
+func (r *run) phase(name string, began time.Time) {
+	r.report.Phases = append(r.report.Phases, Phase{Name: name, Seconds: r.sys.Clock.Wall().Sub(began).Seconds()})
+}
+
+// judge holds the figures against what they must be.
+func (r *run) judge() error {
+	rep := &r.report
+	var errs []error
+	must := func(what string, is, want int) {
+		if is != want {
+			errs = append(errs, fmt.Errorf("%s is %d, not %d", what, is, want))
+		}
+	}
+	must("restored", rep.Restore.Restored, r.cfg.Deleted)
+	must("failed", rep.Restore.Failed, 0)
+	must("tenants verified", rep.Certificate.TenantsVerified, r.cfg.Deleted)
+	must("digest mismatches", rep.Certificate.DigestMismatches, 0)
+	must("neighbours changed", rep.Certificate.NeighboursChanged, 0)
+	must("neighbours checked", rep.Certificate.NeighboursChecked, r.cfg.Tenants-r.cfg.Deleted)
+	must("owner deletions still deleted", rep.OwnerDeletions.StillDeleted, rep.OwnerDeletions.Count)
+	must("traffic errors", rep.Traffic.Errors, 0)
+	must("events added by applying again", rep.Restore.Again, 0)
+	must("faults in the log and the views", len(rep.Faults), 0)
+	if r.cfg.Mode == events.Undo {
+		must("events lost", rep.Certificate.EventsLost, 0)
+	}
+	for _, v := range rep.Views {
+		if v.Digest != v.RebuiltDigest {
+			errs = append(errs, fmt.Errorf("view %s differs from one rebuilt from the log", v.Name))
+		}
+	}
+	rep.OK = len(errs) == 0 && rep.Certificate.OK
+	if rep.OK {
+		return nil
+	}
+	return fmt.Errorf("%w: %w", ErrFailed, errors.Join(append(errs, faults(rep.Certificate.Faults)...)...))
+}
+
+func faults(list []replay.Fault) []error {
+	var errs []error
+	for _, f := range list[:min(len(list), 10)] {
+		errs = append(errs, errors.New(f.String()))
+	}
+	return errs
+}
+
+var (
+	service = catalogue.Credential{Via: "drill/services"}
+	script  = catalogue.Credential{Via: "drill/script", Roles: []catalogue.Role{catalogue.RoleDelete}}
+)
