@@ -80,7 +80,7 @@ func Superseded(f Facts, h Head, e events.Event, seq events.Seq) (bool, error) {
 		if r.Seq > upTo {
 			continue
 		}
-		if seq > r.Seq {
+		if seq >= r.Seq {
 			return false, nil
 		}
 		if seq <= r.Cut {

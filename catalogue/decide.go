@@ -27,7 +27,9 @@ func Decide(w World, s State, e events.Event) error {
 		return decideTenant(w, s, e)
 	case events.AggregateAccount:
 		return decideAccount(w, s, e)
-	case events.AggregateClaim, events.AggregateRestoration:
+	case events.AggregateRestoration:
+		return decideRestoration(s, e)
+	case events.AggregateClaim:
 		return nil // written by the catalogue itself, derived from a decision
 	}
 	return refuse(ErrIllegal, "", "there are no events about %s", e.About)
@@ -47,6 +49,24 @@ func decideAccount(w World, s State, e events.Event) error {
 		if !exists {
 			return refuse(ErrNotFound, "publish account.created.v1 first", "there is no %s", e.About)
 		}
+	}
+	return nil
+}
+
+func decideRestoration(s State, e events.Event) error {
+	plan, exists, err := get[events.Restoration](s, events.Restoration{}.EntityKey())
+	if err != nil {
+		return err
+	}
+	p, begins := e.Payload.(events.RestorationPlanned)
+	begins = begins && p.Part <= 1
+	switch {
+	case begins && exists:
+		return refuse(ErrIDReused, "another plan is another restoration", "%s is planned", e.About)
+	case !begins && !exists:
+		return refuse(ErrNotFound, "plan it first", "there is no %s", e.About)
+	case plan.Finished:
+		return refuse(ErrIllegal, "another plan is another restoration", "%s is finished", e.About)
 	}
 	return nil
 }
@@ -130,6 +150,9 @@ func decideRenamed(w World, e events.Event, record events.Tenant, p events.Tenan
 // decideRestored checks that the URL the tenant comes back to is its own or
 // free. The cloud id never changes, so it is the tenant's own still.
 func decideRestored(w World, e events.Event, p events.TenantRestored) error {
+	if p.Part == 0 || p.Part > p.Parts {
+		return refuse(ErrIllegal, "plan the restoration again", "part %d of %d", p.Part, p.Parts)
+	}
 	for _, entity := range p.Entities {
 		if record, ok := entity.(events.Tenant); ok {
 			return mustBeFree(w, events.ClaimURL, record.URL, e.About)
@@ -174,12 +197,15 @@ func decideActivated(w World, s State, e events.Event, p events.ProductActivated
 		return err
 	}
 	if !exists {
+		if p.Name == "" {
+			return refuse(ErrIllegal, "name the product when it is activated first", "%s has no name yet", p.Product)
+		}
 		return mustBeUnused(w, p.Product.String(), p.Product.UUID())
 	}
 	if product.Status != events.ProductStatusInactive {
 		return refuse(ErrIllegal, "", "%s is %s, not inactive", p.Product, product.Status)
 	}
-	if product.Name != p.Name {
+	if p.Name != "" && p.Name != product.Name {
 		return refuse(ErrIllegal, "a product keeps its name", "%s is %s, the event says %s", p.Product, product.Name, p.Name)
 	}
 	return nil
@@ -216,16 +242,31 @@ func decideProduct(s State, e events.Event) error {
 func decideApp(w World, s State, e events.Event) error {
 	switch p := e.Payload.(type) {
 	case events.AppInstalled:
-		if err := mustNotHave(s, e, events.AppKey(p.App)); err != nil {
-			return err
-		}
-		return mustBeUnused(w, p.App.String(), p.App.UUID())
+		return decideNewApp(w, s, e, p.App)
 	case events.AppUninstalled:
 		return decideInstalled(s, e, p.App, true)
 	case events.AppRestored:
 		return decideInstalled(s, e, p.App, false)
 	}
 	return nil
+}
+
+func decideNewApp(w World, s State, e events.Event, id events.AppID) error {
+	app, exists, err := get[events.App](s, events.AppKey(id))
+	if err != nil {
+		return err
+	}
+	if exists {
+		return refuse(ErrIDReused, "make a new id: ids are never issued twice", "%s of %s is %s", id, e.About, installed(app))
+	}
+	return mustBeUnused(w, id.String(), id.UUID())
+}
+
+func installed(a events.App) string {
+	if a.Installed {
+		return "installed"
+	}
+	return "uninstalled"
 }
 
 func decideInstalled(s State, e events.Event, id events.AppID, want bool) error {
@@ -237,11 +278,7 @@ func decideInstalled(s State, e events.Event, id events.AppID, want bool) error 
 		return refuse(ErrNotFound, "", "%s has no %s", e.About, id)
 	}
 	if app.Installed != want {
-		is := "uninstalled"
-		if app.Installed {
-			is = "installed"
-		}
-		return refuse(ErrIllegal, "", "%s of %s is %s", id, e.About, is)
+		return refuse(ErrIllegal, "", "%s of %s is %s", id, e.About, installed(app))
 	}
 	return nil
 }

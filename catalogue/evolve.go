@@ -127,12 +127,32 @@ func evolveLife(s State, e events.Event) error {
 			}
 		}
 		for _, entity := range p.Entities {
-			if err := s.Put(entity); err != nil {
+			if kind := entity.EntityKey().Kind; kind.Of() != events.AggregateTenant {
+				return fmt.Errorf("%w: a tenant has no %s", ErrFold, kind)
+			}
+			if err := s.Put(unshared(entity)); err != nil {
 				return err
 			}
 		}
 	}
 	return nil
+}
+
+// unshared is the entity with maps and lists of its own, so that whoever holds
+// the event cannot change the state through it.
+func unshared(entity events.Entity) events.Entity {
+	switch x := entity.(type) {
+	case events.Tenant:
+		x.Metadata, x.Flags = maps.Clone(x.Metadata), maps.Clone(x.Flags)
+		return x
+	case events.Member:
+		x.Roles, x.Groups = slices.Clone(x.Roles), slices.Clone(x.Groups)
+		return x
+	case events.Group:
+		x.Permissions = slices.Clone(x.Permissions)
+		return x
+	}
+	return entity
 }
 
 func clearAll(s State, kinds []events.EntityKind) error {
@@ -199,7 +219,7 @@ func evolveProduct(s State, payload events.Payload) error {
 }
 
 // activateProduct begins a product or activates it again; what the event does
-// not say about the licence stays as it was.
+// not say stays as it was.
 func activateProduct(s State, p events.ProductActivated) error {
 	if !s.Keeps(events.EntityProduct) {
 		return nil
@@ -208,7 +228,10 @@ func activateProduct(s State, p events.ProductActivated) error {
 	if err != nil {
 		return err
 	}
-	x.ID, x.Name, x.Status, x.Licensed = p.Product, p.Name, events.ProductStatusActive, true
+	x.ID, x.Status, x.Licensed = p.Product, events.ProductStatusActive, true
+	if p.Name != "" {
+		x.Name = p.Name
+	}
 	if p.Edition != "" {
 		x.Edition = p.Edition
 	}
@@ -277,8 +300,10 @@ func evolveContacts(s State, p events.AccountContactsUpdated) error {
 
 func evolvePlanned(s State, p events.RestorationPlanned) error {
 	if p.Part == 1 {
+		cause := p.Cause
+		cause.Runs, cause.Actors, cause.Types = slices.Clone(cause.Runs), slices.Clone(cause.Actors), slices.Clone(cause.Types)
 		return s.Put(events.Restoration{
-			Mode: p.Mode, Cut: p.Cut, AsOf: p.AsOf, Cause: p.Cause, Targets: uint32(len(p.Targets)),
+			Mode: p.Mode, Cut: p.Cut, AsOf: p.AsOf, Cause: cause, Targets: uint32(len(p.Targets)),
 		})
 	}
 	return change(s, events.Restoration{}.EntityKey(), func(r *events.Restoration) { r.Targets += uint32(len(p.Targets)) })

@@ -2,6 +2,7 @@ package catalogue
 
 import (
 	"crypto/sha256"
+	"errors"
 	"fmt"
 	"slices"
 
@@ -49,10 +50,11 @@ func (h Head) Advance(e events.Event) Head {
 
 // Answer is the first answer to an event id, kept for ever.
 type Answer struct {
-	About   events.Aggregate
-	Seq     events.Seq
-	Version uint64
-	Content [sha256.Size]byte // ContentHash of the event
+	About    events.Aggregate
+	Seq      events.Seq
+	Version  uint64
+	Recorded events.Time
+	Content  [sha256.Size]byte // ContentHash of the event
 }
 
 // Facts is the write-side store as decisions read it and the fold changes it.
@@ -76,15 +78,18 @@ type Facts interface {
 
 // Fold applies one event of the log to the facts: its state by Evolve, the
 // aggregate's head, the answer to its id, the ids it issues. An event that does
-// not fit quarantines its aggregate and is not an error.
+// not fit quarantines its aggregate and is not an error; errors are the store's.
 func Fold(f Facts, e events.Event) error {
 	h, err := f.Head(e.About)
 	if err != nil {
 		return err
 	}
 	if h.Quarantined == 0 {
-		if err := Evolve(f.State(e.About), e); err != nil {
+		switch err := Evolve(f.State(e.About), e); {
+		case errors.Is(err, ErrFold):
 			h.Quarantined = e.Seq
+		case err != nil:
+			return err
 		}
 	}
 	h = h.Advance(e)
@@ -95,7 +100,8 @@ func Fold(f Facts, e events.Event) error {
 	if err != nil {
 		return err
 	}
-	if err := f.PutAnswer(e.ID, Answer{About: e.About, Seq: e.Seq, Version: h.Version, Content: content}); err != nil {
+	answer := Answer{About: e.About, Seq: e.Seq, Version: h.Version, Recorded: e.RecordedTime, Content: content}
+	if err := f.PutAnswer(e.ID, answer); err != nil {
 		return err
 	}
 	if id, ok := issues(e.Payload); ok {

@@ -162,7 +162,8 @@ func Open(ctx context.Context, c Config) (*Service, error) {
 // Publish asks for the requests in order and answers each. It returns when
 // everything that was written is durable. When ctx ends first the verdicts not
 // known yet carry its error: such an event may have been written, and the same
-// event with the same id may be sent again.
+// event with the same id may be sent again. Events are never changed, neither
+// here nor by the caller once he has handed them over.
 func (s *Service) Publish(ctx context.Context, c Credential, requests ...Request) []Verdict {
 	j := &job{credential: c, verdicts: make([]Verdict, len(requests)), done: make(chan struct{})}
 	asked := make([]int, 0, len(requests)) // requests[asked[i]] is j.requests[i]
@@ -208,7 +209,12 @@ func (s *Service) admit(c Credential, r Request) (Request, error) {
 		return r, fmt.Errorf("%w: a request without events", events.ErrMalformed)
 	}
 	sealed := make([]events.Event, len(r.Events))
+	ids := make(map[events.EventID]bool, len(r.Events))
 	for i, e := range r.Events {
+		if ids[e.ID] {
+			return r, refuse(ErrIDReused, "make an id for each event of the unit", "%s stands in the unit twice", e.ID)
+		}
+		ids[e.ID] = true
 		if err := e.Validate(); err != nil {
 			return r, err
 		}

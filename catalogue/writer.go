@@ -4,9 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
-
-	"github.com/google/uuid"
 
 	"tenantcatalogue/events"
 )
@@ -86,8 +85,19 @@ type ask struct {
 	request    Request
 	verdict    *Verdict
 	tries      int
+	outcome    outcome     // of this round
 	unit       events.Unit // as decided in this round: claims first, then the request's own
+	written    bool        // it was appended, at a Seq that is still to be found
 }
+
+type outcome int
+
+const (
+	answered outcome = iota // the verdict is set, if the facts hold
+	decided                 // the unit is set
+	repeated                // an event of this batch has the same id
+	settled                 // the verdict is set, whatever the facts
+)
 
 // commit decides the jobs' requests in order and appends what may happen.
 func (w *writer) commit(ctx context.Context, jobs []*job) {
@@ -100,7 +110,7 @@ func (w *writer) commit(ctx context.Context, jobs []*job) {
 	for len(asks) > 0 {
 		if w.behind {
 			if err := w.catchUp(ctx); err != nil {
-				answerAll(asks, fmt.Errorf("%w: %w", events.ErrUnavailable, err))
+				unavailable(asks, err)
 				return
 			}
 		}
@@ -108,49 +118,59 @@ func (w *writer) commit(ctx context.Context, jobs []*job) {
 	}
 }
 
-func answerAll(asks []*ask, err error) {
+func unavailable(asks []*ask, err error) {
 	for _, a := range asks {
-		*a.verdict = refusedVerdict(a.request, err)
+		*a.verdict = refusedVerdict(a.request, fmt.Errorf("%w: %w", events.ErrUnavailable, err))
 	}
 }
 
 // round decides every ask once and appends the accepted ones as one batch. It
-// returns those to be decided again.
+// returns those to be decided again. An answer stands only if the log was what
+// the store said: the batch stands where it was expected to, or, when there is
+// only a refusal to give, nobody else has written.
 func (w *writer) round(ctx context.Context, asks []*ask) (again []*ask) {
 	layer := w.store.Begin()
 	base := w.store.Seq()
 	next := base
-	accepted := asks[:0:0]
+	var accepted, refused []*ask
 	units := make([]events.Unit, 0, len(asks))
-	repeats := asks[:0:0] // of events accepted in this very batch
 	for _, a := range asks {
 		a.tries++
-		switch outcome := w.decide(layer, a, base, next); outcome {
-		case decided:
+		a.outcome = w.decide(layer, a, base, next)
+		switch {
+		case a.outcome == decided:
 			next += events.Seq(len(a.unit.Events))
 			accepted = append(accepted, a)
 			units = append(units, a.unit)
-		case repeated:
-			repeats = append(repeats, a)
-		case answered:
+		case a.outcome == answered && a.verdict.Err != nil:
+			refused = append(refused, a)
 		}
 	}
-	if len(accepted) == 0 {
-		return repeats // none: a repeat needs an accepted first
-	}
-	results := w.log.Append(ctx, units)
-	if w.asPredicted(base, units, results) {
+	switch {
+	case len(accepted) > 0:
+		results := w.log.Append(ctx, units)
+		if !asPredicted(base, units, results) {
+			w.behind = true
+			return unsettled(asks, accepted, results)
+		}
 		w.keep(layer, accepted)
-	} else {
-		w.behind = true
-		again = resolve(accepted, results)
+	case len(refused) > 0:
+		head, err := w.log.Head(ctx)
+		if err != nil {
+			unavailable(refused, err)
+			return nil
+		}
+		if head != base {
+			w.behind = true
+			return unsettled(refused, nil, nil)
+		}
 	}
 	// What repeats an event of this batch is answered like any retry: from the
-	// store, once that holds it.
-	return append(again, repeats...)
+	// store, now that it holds that event.
+	return slices.DeleteFunc(asks, func(a *ask) bool { return a.outcome != repeated })
 }
 
-func (w *writer) asPredicted(base events.Seq, units []events.Unit, results []events.Appended) bool {
+func asPredicted(base events.Seq, units []events.Unit, results []events.Appended) bool {
 	next := base + 1
 	for i, r := range results {
 		if r.Err != nil || r.First != next {
@@ -176,31 +196,27 @@ func (w *writer) keep(layer Layer, accepted []*ask) {
 	}
 }
 
-// resolve answers what failed for good and returns what is to be decided
-// again: the units that another writer's events made stale, and those that
-// were written, whose answers come from the store once it has caught up.
-func resolve(accepted []*ask, results []events.Appended) (again []*ask) {
+// unsettled answers what the log refused for good and returns, in order, what
+// is to be decided again once the store has caught up: the units that another
+// writer's events made stale, those that were written, whose Seqs are to be
+// found, and every answer that came of facts that may not hold.
+func unsettled(asks, accepted []*ask, results []events.Appended) (again []*ask) {
 	for i, a := range accepted {
-		err := results[i].Err
-		switch {
+		switch err := results[i].Err; {
 		case err == nil:
-			again = append(again, a)
-		case errors.Is(err, events.ErrConflict) && a.tries < maxRedecide:
-			again = append(again, a)
-		default:
+			a.written = true
+		case !errors.Is(err, events.ErrConflict) || a.tries == maxRedecide:
+			a.outcome = settled
 			*a.verdict = refusedVerdict(a.request, err)
+		}
+	}
+	for _, a := range asks {
+		if a.outcome != settled && (a.outcome != answered || a.tries < maxRedecide) {
+			again = append(again, a)
 		}
 	}
 	return again
 }
-
-type outcome int
-
-const (
-	answered outcome = iota // the verdict is set
-	decided                 // the unit is set
-	repeated                // an event of this batch has the same id
-)
 
 // decide settles one request against the layer. base is the last Seq in the
 // log; next the last one that this batch will have used.
@@ -278,15 +294,17 @@ func (w *writer) repeat(layer Layer, a *ask, head Head, base events.Seq) (bool, 
 	case answer.Seq > base:
 		return true, repeated
 	}
-	superseded, err := Superseded(layer, head, own[len(own)-1], answer.Seq)
+	stored := own[len(own)-1]
+	stored.RecordedTime = answer.Recorded
+	superseded, err := Superseded(layer, head, stored, answer.Seq)
 	if err != nil {
 		*a.verdict = refusedEvent(own[len(own)-1], head, err)
 		return true, answered
 	}
 	*a.verdict = Verdict{
 		ID: own[len(own)-1].ID, Seq: answer.Seq, Version: answer.Version, Epoch: head.Epoch,
-		// Decided again after its own append went astray, it is no repeat.
-		Duplicate: a.tries == 1, Superseded: superseded,
+		// Found after its own append went astray, it is no repeat.
+		Duplicate: !a.written, Superseded: superseded,
 	}
 	return true, answered
 }
@@ -306,132 +324,4 @@ func pinned(r Request, about events.Aggregate, head Head) error {
 func (w *writer) now() events.Time {
 	w.recorded = max(w.recorded, events.TimeOf(w.clock()))
 	return w.recorded
-}
-
-// decision builds one unit on a layer of its own.
-type decision struct {
-	facts      Layer
-	base, next events.Seq
-	recorded   events.Time
-	via        string
-
-	events   []events.Event
-	expected []events.Seq
-}
-
-// take decides one event of the request, with the claims that go with it.
-func (d *decision) take(e events.Event) error {
-	head, err := d.facts.Head(e.About)
-	if err != nil {
-		return err
-	}
-	if err := epoch(e, head); err != nil {
-		return err
-	}
-	up, err := events.Upcast(e.Payload)
-	if err != nil {
-		return err
-	}
-	newest := e
-	newest.Payload = up
-	state := d.facts.State(e.About)
-	if err := Decide(world{d.facts}, state, newest); err != nil {
-		return err
-	}
-	claims, err := claimsOf(d.facts, state, newest)
-	if err != nil {
-		return err
-	}
-	for _, claim := range claims {
-		if err := d.add(claim, claim); err != nil {
-			return err
-		}
-	}
-	return d.add(e, newest)
-}
-
-// add folds an event into the layer and puts it into the unit. stored is the
-// event as it will be stored, newest the same in its newest version.
-func (d *decision) add(stored, newest events.Event) error {
-	head, err := d.facts.Head(stored.About)
-	if err != nil {
-		return err
-	}
-	expected := head.Seq
-	if expected > d.base {
-		expected = events.Follows
-	}
-	d.next++
-	stored.Seq, newest.Seq = d.next, d.next
-	stored.RecordedTime, stored.Via = d.recorded, d.via
-	d.events = append(d.events, stored)
-	d.expected = append(d.expected, expected)
-	if err := Fold(d.facts, newest); err != nil {
-		return err
-	}
-	after, err := d.facts.Head(stored.About)
-	if err == nil && after.Quarantined != 0 {
-		err = fmt.Errorf("%w: %s %s was decided and does not fold", ErrFold, stored.Type(), stored.ID)
-	}
-	return err
-}
-
-// unit is the stored form of what was taken.
-func (d *decision) unit() (events.Unit, error) {
-	u := events.Unit{Expected: d.expected, Events: make([]events.Stored, len(d.events))}
-	if len(d.events) > events.MaxUnitEvents {
-		return u, fmt.Errorf("%w: the unit has %d events, at most %d are allowed", events.ErrTooLarge, len(d.events), events.MaxUnitEvents)
-	}
-	for i, e := range d.events {
-		e.More = uint16(len(d.events) - 1 - i)
-		s, err := events.Encode(e)
-		if err != nil {
-			return u, err
-		}
-		u.Events[i] = s
-	}
-	return u, nil
-}
-
-// epoch fences writers that do not know of a delete or a restore.
-func epoch(e events.Event, head Head) error {
-	if e.About.Kind != events.AggregateTenant {
-		return nil
-	}
-	if p, ok := e.Payload.(events.TenantRestored); ok {
-		want := head.Epoch + 1
-		if p.Part > 1 {
-			want = head.Epoch
-		}
-		if p.Epoch != want {
-			return refuse(ErrEpoch, "plan the restoration again", "%s is in epoch %d, the plan leads to %d", e.About, head.Epoch, p.Epoch)
-		}
-		return nil
-	}
-	if e.Epoch == head.Epoch {
-		return nil
-	}
-	named := "the event names none"
-	if e.Epoch != 0 {
-		named = fmt.Sprintf("the event names %d", e.Epoch)
-	}
-	return refuse(ErrEpoch, "read the tenant again and name its epoch", "%s is in epoch %d, %s", e.About, head.Epoch, named)
-}
-
-// world answers a decision's questions from the facts.
-type world struct{ facts Facts }
-
-func (w world) Exists(a events.Aggregate) (bool, error) {
-	h, err := w.facts.Head(a)
-	return h.Seq != 0, err
-}
-
-func (w world) Claimed(claim events.Aggregate) (events.TenantID, error) {
-	c, _, err := get[events.Claim](w.facts.State(claim), events.Claim{}.EntityKey())
-	return c.Tenant, err
-}
-
-func (w world) Used(id uuid.UUID) (bool, error) {
-	_, used, err := w.facts.Issued(id)
-	return used, err
 }

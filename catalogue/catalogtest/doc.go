@@ -1,5 +1,5 @@
 // Package catalogtest is for tests of whatever stands on the catalogue: legal
-// histories, and a log and a write-side store in memory.
+// histories, and a write-side store in memory.
 //
 // A [Generator] makes one legal request after the other, its choices drawn from
 // a [Pick]: [Seeded] for speed, [Drawn] for rapid, which can then shrink them.
@@ -15,6 +15,7 @@ import (
 
 	"tenantcatalogue/catalogue"
 	"tenantcatalogue/events"
+	"tenantcatalogue/events/eventtest"
 )
 
 // Pick chooses a number from 0 to below n; label says what for.
@@ -50,7 +51,7 @@ func Ticking() func() time.Time {
 // History is the log after n requests of a generator.
 func History(t testing.TB, pick Pick, n int) []events.Stored {
 	t.Helper()
-	log := &Log{}
+	log := eventtest.NewMemoryLog("history")
 	service, err := catalogue.Open(t.Context(), catalogue.Config{Log: log, Store: NewStore(), Seal: Seal{}, Clock: Ticking()})
 	if err != nil {
 		t.Fatal(err)
@@ -67,7 +68,23 @@ func History(t testing.TB, pick Pick, n int) []events.Stored {
 	if err := service.Close(); err != nil {
 		t.Fatal(err)
 	}
-	return log.Events()
+	return Read(t, log)
+}
+
+// Read is everything a log holds.
+func Read(t testing.TB, log catalogue.Log) (all []events.Stored) {
+	t.Helper()
+	head, err := log.Head(t.Context())
+	if err == nil {
+		err = log.Read(t.Context(), 0, head, func(some []events.Stored) error {
+			all = append(all, some...)
+			return nil
+		})
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return all
 }
 
 // Seal is a Sealer that seals nothing secret: it turns a text round.
