@@ -2,23 +2,17 @@ package daemon
 
 import (
 	"context"
-	"strconv"
+	"encoding/json"
 	"sync"
 	"time"
 
-	"github.com/nats-io/nats.go"
-
+	"tenantcatalogue/catalogue/client"
 	"tenantcatalogue/events"
 )
 
-// HeadSubject is where the head of the log is told, once a second: a follower
-// of the feed that missed the last event hears of it here. The message has the
-// Seq in HeadHeader. It is a hint: whoever doubts reads.
-const (
-	HeadSubject = events.FeedPrefix + "head"
-	HeadHeader  = "Catalogue-Head"
-	headEvery   = time.Second
-)
+// headEvery is how often the head of the log is told: a follower of the feed
+// that missed the last event hears of it then.
+const headEvery = time.Second
 
 // startBeat tells the head of the log and has the views synced now and then, so
 // that a crash leaves them not far behind.
@@ -57,17 +51,19 @@ func (s *System) beat(ctx context.Context) {
 	defer cancel()
 	head, err := s.Log.Head(ctx)
 	if err == nil {
-		err = s.logConn.PublishMsg(headMessage(head))
+		err = s.tellHead(head)
 	}
 	if err != nil && ctx.Err() == nil {
 		s.Logger.Warn().Err(err).Msg("the head of the log could not be told")
 	}
 }
 
-func headMessage(head events.Seq) *nats.Msg {
-	m := nats.NewMsg(HeadSubject)
-	m.Header.Set(HeadHeader, strconv.FormatUint(uint64(head), 10))
-	return m
+func (s *System) tellHead(head events.Seq) error {
+	raw, err := json.Marshal(client.Head{Seq: head})
+	if err != nil {
+		return err
+	}
+	return s.logConn.Publish(client.HeadSubject, raw)
 }
 
 func (s *System) syncViews(context.Context) {

@@ -1,0 +1,151 @@
+// Package api is what the catalogue offers, whatever it is asked through: the
+// NATS gate and HTTP decode a request, call a method of [API], and encode what
+// it gives. Field names are the same in both, and are kept.
+//
+// # Who may see what
+//
+// Personal fields (names, addresses, numbers) are opened for operators. Everyone
+// else gets them as the log has them, sealed: equal ones can be recognised, none
+// can be read. Admin methods are for operators only; whoever exposes them checks
+// [auth.Caller.Operator] first, and the methods check again.
+//
+// # Pages
+//
+// A page token is opaque and belongs to its query. A page of the history is
+// pinned to the Seq that the first page was read at: what comes later does not
+// show. A page of tenants is in the order of the ids, each page as of its own
+// Seq: a tenant that is there throughout is listed once.
+//
+// # Errors
+//
+// Every method's error can be given to [ProblemOf], which knows the stable code,
+// the HTTP status and what to do next.
+package api
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/google/uuid"
+
+	"tenantcatalogue/cmd/internal/auth"
+	"tenantcatalogue/cmd/internal/daemon"
+	"tenantcatalogue/events"
+	"tenantcatalogue/projectors/history"
+	"tenantcatalogue/replay/restore"
+	"tenantcatalogue/schemas"
+)
+
+// API answers requests. It is safe for concurrent use.
+type API struct {
+	sys      *daemon.System
+	schemas  *schemas.Set
+	restorer *restore.Engine
+}
+
+// New makes the API of a running system.
+func New(sys *daemon.System) (*API, error) {
+	set, err := schemas.New()
+	if err != nil {
+		return nil, err
+	}
+	engine := restore.New(restore.Config{
+		History: func(f func(*history.Reader) error) error { return history.View(sys.History, f) },
+		Service: sys.Service, Views: sys.Runner, Log: sys.Log, Clock: sys.Clock, NewID: uuid.NewV7,
+	})
+	return &API{sys: sys, schemas: set, restorer: engine}, nil
+}
+
+// The limits of an answer, so that one fits a message of the bus.
+const (
+	defaultLimit = 100
+	maxLimit     = 1000
+	maxAnswer    = 900 << 10 // bytes, roughly
+	// maxWait is how long a read waits for the views to come as far as it asks.
+	maxWait = 10 * time.Second
+)
+
+// limit is the limit to use for one that was asked for.
+func limit(asked int) (int, error) {
+	switch {
+	case asked == 0:
+		return defaultLimit, nil
+	case asked < 0 || asked > maxLimit:
+		return 0, badField("limit", "is %d; from 1 to %d are allowed", asked, maxLimit)
+	}
+	return asked, nil
+}
+
+// badField is a fault in a request.
+func badField(field, format string, args ...any) error {
+	return &events.FieldError{Field: field, Why: fmt.Sprintf(format, args...), Err: events.ErrMalformed}
+}
+
+// Decode reads a request in JSON. It is strict: what it does not know it
+// refuses. No bytes at all stand for a request without fields.
+func Decode[T any](raw []byte) (request T, err error) {
+	if len(bytes.TrimSpace(raw)) == 0 {
+		return request, nil
+	}
+	dec := json.NewDecoder(bytes.NewReader(raw))
+	dec.DisallowUnknownFields()
+	if err := dec.Decode(&request); err != nil {
+		return request, requestFault(err)
+	}
+	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
+		return request, badField("request", "is followed by something")
+	}
+	return request, nil
+}
+
+// requestFault names the field that encoding/json stumbled over.
+func requestFault(err error) error {
+	var wrongType *json.UnmarshalTypeError
+	var id *events.IDError
+	var field *events.FieldError
+	switch {
+	case errors.As(err, &id), errors.As(err, &field):
+		return err
+	case errors.As(err, &wrongType):
+		name := wrongType.Field
+		if name == "" {
+			name = "request"
+		}
+		return badField(name, "is a JSON %s; that does not fit here", wrongType.Value)
+	}
+	return badField("request", "%v", err)
+}
+
+// waitFor waits until the views have come as far as a caller knows the log to
+// be: whoever has published reads what it wrote.
+func (a *API) waitFor(ctx context.Context, seq events.Seq) error {
+	if seq == 0 || a.sys.Seq() >= seq {
+		return nil
+	}
+	head, err := a.sys.Log.Head(ctx)
+	if err != nil {
+		return err
+	}
+	if seq > head {
+		return badField("min_seq", "is %d, the last event is %d", seq, head)
+	}
+	ctx, cancel := context.WithTimeout(ctx, maxWait)
+	defer cancel()
+	return a.sys.Runner.WaitFor(ctx, seq)
+}
+
+// operator refuses everybody else.
+func operator(who auth.Caller) error {
+	if !who.Operator {
+		return fmt.Errorf("%w: %s is not an operator; use the credential in %s of the daemon's data directory",
+			errNotOperator, who.Name, auth.AdminFile)
+	}
+	return nil
+}
+
+var errNotOperator = errors.New("not allowed for this credential")

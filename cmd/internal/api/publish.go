@@ -1,0 +1,154 @@
+package api
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+
+	"github.com/vmihailenco/msgpack/v5"
+
+	"tenantcatalogue/catalogue"
+	"tenantcatalogue/catalogue/client"
+	"tenantcatalogue/cmd/internal/auth"
+	"tenantcatalogue/events"
+)
+
+// The content types of what is published.
+const (
+	TypeEvent   = "application/cloudevents+json"
+	TypeBatch   = "application/cloudevents-batch+json"
+	TypeMsgpack = events.ContentType
+)
+
+// Published is the answer to what was published.
+type Published struct {
+	Batch    bool // an array was sent: answer with an array
+	Verdicts []client.Verdict
+}
+
+// Publish takes one CloudEvent, a JSON array of at most client.MaxBatch of them,
+// or, when contentType is TypeMsgpack, a msgpack array of events in the stored
+// form without what the catalogue adds. Each gets a verdict of its own, in
+// order; the error is for a request that cannot be taken apart.
+func (a *API) Publish(ctx context.Context, who auth.Caller, contentType string, body []byte) (Published, error) {
+	out, items, err := a.parse(contentType, body)
+	if err != nil {
+		return Published{}, err
+	}
+	out.Verdicts = make([]client.Verdict, len(items))
+	requests := make([]catalogue.Request, 0, len(items))
+	valid := make([]events.Event, 0, len(items))
+	places := make([]int, 0, len(items)) // of each request among the items
+	for i, item := range items {
+		if item.Err != nil {
+			out.Verdicts[i] = client.Verdict{ID: item.ID, Error: ErrorOf(item.Err)}
+			continue
+		}
+		requests = append(requests, catalogue.Request{Events: []events.Event{item.Event}})
+		valid = append(valid, item.Event)
+		places = append(places, i)
+	}
+	// Sealing makes a key that is missing by itself, each with an fsync of its
+	// own; all of a batch at once take one. What fails here fails there too.
+	_ = a.sys.Sealer.Prepare(valid...)
+	for i, v := range a.sys.Service.Publish(ctx, who.Credential(), requests...) {
+		out.Verdicts[places[i]] = client.Verdict{
+			ID: v.ID, Seq: v.Seq, Version: v.Version, Epoch: v.Epoch, Duplicate: v.Duplicate, Superseded: v.Superseded,
+			Error: ErrorOf(v.Err),
+		}
+	}
+	return out, nil
+}
+
+// parse takes a request apart and validates every item.
+func (a *API) parse(contentType string, body []byte) (out Published, items []events.Parsed, err error) {
+	trimmed := bytes.TrimLeft(body, " \t\r\n")
+	switch {
+	case len(body) == 0:
+		return out, nil, badField("request", "is empty; send a CloudEvent in JSON, or an array of them")
+	case contentType == TypeMsgpack:
+		out.Batch = true
+		items, err = parseMsgpack(body)
+	case len(trimmed) > 0 && trimmed[0] == '[':
+		out.Batch = true
+		items, err = events.ParseCloudEventBatch(body, client.MaxBatch)
+	default:
+		e, err := events.ParseCloudEvent(body)
+		if err != nil {
+			e.ID = idIn(body)
+		}
+		items = []events.Parsed{{CloudEvent: e, Err: err}}
+	}
+	for i := range items {
+		if items[i].Err == nil {
+			items[i].Err = a.validate(items[i].CloudEvent)
+		}
+	}
+	return out, items, err
+}
+
+// validate holds the data against the schema of its type.
+func (a *API) validate(e events.CloudEvent) error {
+	if e.Type().Internal() {
+		return nil // nobody may publish it, and the Service says so
+	}
+	return a.schemas.Validate(string(e.Type()), e.Data)
+}
+
+// idIn finds the id in an event that is at fault otherwise, for its verdict.
+func idIn(raw []byte) events.EventID {
+	var envelope struct {
+		ID string `json:"id"`
+	}
+	if json.Unmarshal(raw, &envelope) != nil {
+		return events.EventID{}
+	}
+	id, _ := events.ParseID[events.EventID](envelope.ID) // zero: it has none
+	return id
+}
+
+// parseMsgpack reads the Go client's batch.
+func parseMsgpack(body []byte) ([]events.Parsed, error) {
+	var raw []msgpack.RawMessage
+	if err := events.Unmarshal(body, &raw); err != nil {
+		return nil, badField("batch", "is not a msgpack array of events")
+	}
+	if len(raw) > client.MaxBatch {
+		return nil, &events.FieldError{
+			Field: "batch", Err: events.ErrTooLarge,
+			Why: fmt.Sprintf("has %d events, at most %d are allowed; send several", len(raw), client.MaxBatch),
+		}
+	}
+	items := make([]events.Parsed, len(raw))
+	for i := range raw {
+		items[i].CloudEvent, items[i].Err = parseStored(raw[i])
+	}
+	return items, nil
+}
+
+// parseStored reads an event of a producer in the stored form.
+func parseStored(raw []byte) (out events.CloudEvent, err error) {
+	var s events.Stored
+	if err := events.Unmarshal(raw, &s); err != nil {
+		return out, badField("event", "is not in the stored form")
+	}
+	out.ID = s.ID
+	e, err := events.Decode(s)
+	if err != nil {
+		return out, err
+	}
+	for _, ours := range []struct {
+		name string
+		set  bool
+	}{{"seq", e.Seq != 0}, {"recordedtime", e.RecordedTime != 0}, {"via", e.Via != ""}, {"unitmore", e.More != 0}} {
+		if ours.set {
+			return out, badField(ours.name, "is set by the catalogue; leave it out")
+		}
+	}
+	out.Event = e
+	if out.Data, err = events.DataJSON(e.Payload); err != nil {
+		return out, badField("data", "cannot be written as JSON: %v", err)
+	}
+	return out, e.Validate()
+}
