@@ -2,7 +2,6 @@ package projectors
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"sync"
@@ -16,6 +15,7 @@ import (
 type Listener struct {
 	Applied     func(view string, seq events.Seq, n int)              // n events, up to seq
 	Faulted     func(view string, err error)                          // the view is out of service
+	Recovered   func(view string, seq events.Seq)                     // it is back, with everything up to seq
 	Quarantined func(about events.Aggregate, seq events.Seq, w error) // an event could not be read
 	Rebuilt     func(view string, seq events.Seq)                     // a new generation serves
 }
@@ -50,26 +50,35 @@ type Runner struct {
 type slot struct {
 	View
 	rebuilding bool
-	fault      error // why it is not being applied to
+	fault      error         // why it is not being applied to
+	faulted    chan struct{} // wakes mend; holds one
 }
 
 // NewRunner makes a Runner for views that are open.
 func NewRunner(source Source, views []View, listener Listener) *Runner {
 	r := &Runner{source: source, listener: listener, moved: make(chan struct{})}
 	for _, v := range views {
-		r.views = append(r.views, &slot{View: v})
+		r.views = append(r.views, &slot{View: v, faulted: make(chan struct{}, 1)})
 	}
 	return r
 }
 
 // Run applies events to the views as they come, until ctx ends or the log turns
 // out not to be the one the views were built from. A view that faults is taken
-// out, recovered and rebuilt; the others go on.
+// out, recovered and brought up to date beside the others, which go on. Call Run
+// once at a time; the views' homes must stay open until it has returned.
 func (r *Runner) Run(ctx context.Context) error {
 	start, err := r.start(ctx)
 	if err != nil {
 		return err
 	}
+	ctx, stop := context.WithCancel(ctx)
+	var menders sync.WaitGroup
+	for _, s := range r.views {
+		menders.Go(func() { r.mend(ctx, s) })
+	}
+	defer menders.Wait()
+	defer stop()
 	var recorded []Recorded
 	rolling := start.Rolling
 	return r.source.Tail(ctx, start.Seq, func(stored []events.Stored) error {
@@ -82,11 +91,7 @@ func (r *Runner) Run(ctx context.Context) error {
 				r.listener.Quarantined(s.About, s.Seq, err)
 			}
 		}
-		if err := r.apply(recorded, rolls); err != nil {
-			return err
-		}
-		r.heal(ctx)
-		return nil
+		return r.apply(recorded, rolls)
 	})
 }
 
@@ -135,27 +140,27 @@ func CheckLog(ctx context.Context, source Source, at viewdb.Checkpoint) error {
 	})
 }
 
-// apply hands events to every view that is in service.
+// apply hands events to every view that is in service, once they fit the
+// checkpoints of all of them.
 func (r *Runner) apply(recorded []Recorded, rolls []events.Rolling) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	last := recorded[len(recorded)-1].Seq
+	for _, s := range r.views {
+		if err := s.fits(recorded, rolls); err != nil {
+			return fmt.Errorf("view %s: %w", s.Projector.Name(), err)
+		}
+	}
 	var wg sync.WaitGroup
 	errs := make([]error, len(r.views))
 	for i, s := range r.views {
-		if s.fault != nil {
-			continue
+		if s.fault == nil {
+			wg.Go(func() { errs[i] = r.applyTo(s, recorded, rolls[len(rolls)-1]) })
 		}
-		wg.Go(func() { errs[i] = r.applyTo(s, recorded, rolls) })
 	}
 	wg.Wait()
-	r.head = max(r.head, last)
+	r.head = max(r.head, recorded[len(recorded)-1].Seq)
 	for i, s := range r.views {
-		switch {
-		case errs[i] == nil:
-		case errors.Is(errs[i], ErrGap), errors.Is(errs[i], ErrOtherLog):
-			return fmt.Errorf("view %s: %w", s.Projector.Name(), errs[i])
-		default:
+		if errs[i] != nil {
 			r.takeOut(s, errs[i])
 		}
 	}
@@ -163,34 +168,47 @@ func (r *Runner) apply(recorded []Recorded, rolls []events.Rolling) error {
 	return nil
 }
 
-func (r *Runner) applyTo(s *slot, recorded []Recorded, rolls []events.Rolling) error {
-	at := s.Home.Current().Checkpoint()
-	skip := 0
-	for skip < len(recorded) && recorded[skip].Seq <= at.Seq {
-		if recorded[skip].Seq == at.Seq && rolls[skip] != at.Rolling {
-			return fmt.Errorf("%w: up to event %d the log is not what this view was built from; run verify", ErrOtherLog, at.Seq)
-		}
-		skip++
-	}
-	recorded, rolls = recorded[skip:], rolls[skip:]
-	if len(recorded) == 0 {
+// fits holds events against a view's checkpoint: where they overlap they must
+// be the same, and nothing may be missing between them.
+func (s *slot) fits(recorded []Recorded, rolls []events.Rolling) error {
+	if s.fault != nil {
 		return nil
 	}
-	if recorded[0].Seq != at.Seq+1 {
-		return fmt.Errorf("%w: event %d after %d", ErrGap, recorded[0].Seq, at.Seq)
-	}
-	if err := Apply(s.Home.Current(), s.Projector, r.source.Identity(), recorded, rolls[len(rolls)-1]); err != nil {
+	at := s.Home.Current().Checkpoint()
+	first := recorded[0].Seq
+	if err := follow(min(first-1, at.Seq), recorded); err != nil {
 		return err
 	}
-	if r.listener.Applied != nil {
-		r.listener.Applied(s.Projector.Name(), recorded[len(recorded)-1].Seq, len(recorded))
+	if i := at.Seq - first; first <= at.Seq && i < events.Seq(len(rolls)) && rolls[i] != at.Rolling {
+		return fmt.Errorf("%w: up to event %d the log is not what this view was built from; run verify", ErrOtherLog, at.Seq)
 	}
 	return nil
 }
 
-// Apply folds events into a view and commits them with their checkpoint.
-// rolling is the hash after the last of them.
+func (r *Runner) applyTo(s *slot, recorded []Recorded, rolling events.Rolling) error {
+	db := s.Home.Current()
+	last := recorded[len(recorded)-1].Seq
+	at := db.Checkpoint().Seq
+	if last <= at {
+		return nil
+	}
+	n := int(last - at) // fits has seen that they follow
+	if err := Apply(db, s.Projector, r.source.Identity(), recorded[len(recorded)-n:], rolling); err != nil {
+		return err
+	}
+	if r.listener.Applied != nil {
+		r.listener.Applied(s.Projector.Name(), last, n)
+	}
+	return nil
+}
+
+// Apply folds events, at least one, into a view and commits them with their
+// checkpoint. rolling is the hash after the last of them. The error matches
+// ErrGap when they do not follow the view's checkpoint and each other.
 func Apply(db *viewdb.DB, p Projector, stream string, recorded []Recorded, rolling events.Rolling) error {
+	if err := follow(db.Checkpoint().Seq, recorded); err != nil {
+		return err
+	}
 	b := db.NewBatch()
 	if err := p.Project(b, recorded); err != nil {
 		return err
@@ -199,130 +217,15 @@ func Apply(db *viewdb.DB, p Projector, stream string, recorded []Recorded, rolli
 	return b.Commit(viewdb.Checkpoint{Stream: stream, Seq: last.Seq, Event: last.ID, Rolling: rolling})
 }
 
-// takeOut stops applying to a view; r.mu is held.
-func (r *Runner) takeOut(s *slot, err error) {
-	s.fault = err
-	if r.listener.Faulted != nil {
-		r.listener.Faulted(s.Projector.Name(), err)
-	}
-}
-
-// heal puts views that faulted back into service: the home recovers what files
-// it can, and the view is brought up to date beside the others. While the cause
-// lasts, e.g. a full disk, it is tried again with the next events.
-func (r *Runner) heal(ctx context.Context) {
-	for _, s := range r.views {
-		r.mu.Lock()
-		faulted := s.fault != nil && !s.rebuilding
-		if faulted {
-			if err := s.Home.Recover(); err == nil {
-				s.rebuilding = true
-			} else {
-				faulted = false
-			}
+// follow checks that events come right after a Seq and each other.
+func follow(after events.Seq, recorded []Recorded) error {
+	for _, e := range recorded {
+		if e.Seq != after+1 {
+			return fmt.Errorf("%w: event %d after %d", ErrGap, e.Seq, after)
 		}
-		r.mu.Unlock()
-		if faulted {
-			go r.catchUp(ctx, s)
-		}
-	}
-}
-
-// catchUp brings a recovered view from its checkpoint back to the others.
-func (r *Runner) catchUp(ctx context.Context, s *slot) {
-	err := r.fill(ctx, s.Home.Current(), s.Projector, nil, func() error { return nil })
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	s.rebuilding = false
-	s.fault = err
-	r.signal()
-}
-
-// Rebuild folds a view anew from the log, beside the one that serves, and puts
-// it in its place. progress, when set, hears how far it has come.
-func (r *Runner) Rebuild(ctx context.Context, name string, progress func(at, head events.Seq)) error {
-	s, err := r.slot(name)
-	if err != nil {
-		return err
-	}
-	r.mu.Lock()
-	busy := s.rebuilding
-	s.rebuilding = true
-	r.mu.Unlock()
-	if busy {
-		return fmt.Errorf("rebuild view %s: it is being rebuilt already", name)
-	}
-	defer func() {
-		r.mu.Lock()
-		s.rebuilding = false
-		r.mu.Unlock()
-	}()
-	next, err := s.Home.Begin()
-	if err != nil {
-		return fmt.Errorf("rebuild view %s: %w", name, err)
-	}
-	err = r.fill(ctx, next, s.Projector, progress, func() error {
-		if err := s.Home.Swap(next); err != nil {
-			return err
-		}
-		s.fault = nil
-		return nil
-	})
-	if err != nil {
-		return fmt.Errorf("rebuild view %s: %w", name, err)
-	}
-	if r.listener.Rebuilt != nil {
-		r.listener.Rebuilt(name, next.Checkpoint().Seq)
+		after = e.Seq
 	}
 	return nil
-}
-
-// fill folds the log into db until it stands where the Runner does, and then,
-// before the Runner can go on, calls done.
-func (r *Runner) fill(ctx context.Context, db *viewdb.DB, p Projector, progress func(at, head events.Seq), done func() error) error {
-	fold := Folder(db, p, r.source.Identity())
-	for {
-		head, err := r.source.Head(ctx)
-		if err != nil {
-			return err
-		}
-		err = r.source.Read(ctx, db.Checkpoint().Seq, head, func(stored []events.Stored) error {
-			if progress != nil {
-				defer func() { progress(db.Checkpoint().Seq, head) }()
-			}
-			return fold(stored)
-		})
-		if err != nil {
-			return err
-		}
-		r.mu.Lock()
-		if at := db.Checkpoint().Seq; at < r.head && r.head-at > closeBehind {
-			r.mu.Unlock()
-			continue // the log ran ahead meanwhile: catch up more before stopping it
-		}
-		err = r.source.Read(ctx, db.Checkpoint().Seq, r.head, fold)
-		if err == nil {
-			err = done()
-		}
-		r.mu.Unlock()
-		return err
-	}
-}
-
-// closeBehind is how many events may be applied while every other view waits.
-const closeBehind = 2000
-
-// Folder returns a function that folds what a log hands over into a view.
-func Folder(db *viewdb.DB, p Projector, stream string) func([]events.Stored) error {
-	var recorded []Recorded
-	rolling := db.Checkpoint().Rolling
-	return func(stored []events.Stored) error {
-		for _, s := range stored {
-			rolling = rolling.Add(s)
-		}
-		recorded = Decode(recorded, stored)
-		return Apply(db, p, stream, recorded, rolling)
-	}
 }
 
 // WaitFor waits until every view that is in service has applied seq, or ctx
