@@ -327,3 +327,14 @@ func TestOpenRefuses(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+func TestRoom(t *testing.T) {
+	t.Parallel()
+	b := eventtest.Start(t)
+	if err := b.Room(1); err != nil {
+		t.Error(err)
+	}
+	if err := b.Room(1 << 62); !errors.Is(err, events.ErrNoSpace) {
+		t.Error(err)
+	}
+}

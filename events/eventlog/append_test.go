@@ -374,16 +374,18 @@ func TestGapIsFound(t *testing.T) {
 		t.Fatal(err)
 	}
 	limited := stream.CachedInfo().Config
-	limited.MaxMsgs = 2
+	limited.MaxMsgs, limited.Discard = 2, jetstream.DiscardOld
 	if _, err := js.UpdateStream(t.Context(), limited); err != nil {
 		t.Fatal(err)
 	}
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
 	var gap *eventlog.GapError
 	none := func([]events.Stored) error { return nil }
 	if err := l.Read(t.Context(), 0, 5, none); !errors.As(err, &gap) || gap.Want != 1 || gap.Got != 4 {
 		t.Error("Read:", err)
 	}
-	if err := l.Tail(t.Context(), 1, none); !errors.As(err, &gap) || gap.Want != 2 {
+	if err := l.Tail(ctx, 1, none); !errors.As(err, &gap) || gap.Want != 2 {
 		t.Error("Tail:", err)
 	}
 	if _, err := l.Get(t.Context(), 2); !errors.Is(err, eventlog.ErrGap) {

@@ -137,9 +137,15 @@ func identityOf(info *jetstream.StreamInfo) string {
 // created. A checkpoint holds it, for a stream made anew counts from 1 again.
 func (l *Log) Identity() string { return l.identity }
 
+// askWait bounds one question to the server: when the connection breaks, its
+// answer is lost and nobody says so.
+const askWait = 2 * time.Second
+
 // Head is the Seq of the last event, 0 if there is none. It matches ErrShort
 // when the stream is not the one that was opened.
 func (l *Log) Head(ctx context.Context) (events.Seq, error) {
+	ctx, cancel := context.WithTimeout(ctx, askWait)
+	defer cancel()
 	info, err := l.stream.Info(ctx)
 	switch {
 	case errors.Is(err, jetstream.ErrStreamNotFound):

@@ -147,7 +147,9 @@ func pump(ctx context.Context, r *reader, fetch func(context.Context) ([]events.
 // Get reads one event. The error matches ErrShort if the log has not come that
 // far, ErrGap if the event is missing, or events.ErrUnavailable.
 func (l *Log) Get(ctx context.Context, seq events.Seq) (events.Stored, error) {
-	m, err := l.stream.GetMsg(ctx, uint64(seq))
+	ask, cancel := context.WithTimeout(ctx, askWait)
+	defer cancel()
+	m, err := l.stream.GetMsg(ask, uint64(seq))
 	switch {
 	case err == nil:
 		return stored(seq, m.Subject, m.Header, m.Data), nil
@@ -162,6 +164,8 @@ func (l *Log) Get(ctx context.Context, seq events.Seq) (events.Stored, error) {
 
 // LastOf is the last event about an aggregate, false if there is none.
 func (l *Log) LastOf(ctx context.Context, about events.Aggregate) (events.Stored, bool, error) {
+	ctx, cancel := context.WithTimeout(ctx, askWait)
+	defer cancel()
 	m, err := l.stream.GetLastMsgForSubject(ctx, about.Subject())
 	switch {
 	case err == nil:

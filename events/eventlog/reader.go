@@ -21,7 +21,7 @@ const (
 	getMessages = 1024
 	getBytes    = 8 << 20
 	// getWait is how long the next message of an answer may take.
-	getWait = 5 * time.Second
+	getWait = time.Second
 )
 
 // getRequest is a request to the direct get API.
