@@ -80,7 +80,7 @@ func (r *rig) proxy(t *testing.T, to string) string {
 			if err != nil {
 				return
 			}
-			upstream, err := (&net.Dialer{}).Dial("tcp", to)
+			upstream, err := (&net.Dialer{}).DialContext(t.Context(), "tcp", to)
 			if err != nil {
 				_ = client.Close()
 				return

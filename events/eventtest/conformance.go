@@ -124,6 +124,7 @@ func same(t testing.TB, want, got any) {
 }
 
 func emptyLog(t *testing.T, l Log) {
+	t.Helper()
 	if l.Identity() == "" {
 		t.Error("no identity")
 	}
@@ -140,6 +141,7 @@ func emptyLog(t *testing.T, l Log) {
 }
 
 func roundTrip(t *testing.T, l Log) {
+	t.Helper()
 	claim := Event("a", 2)
 	claim.About, claim.Type = events.OfClaim("url", "a.example"), "claim.taken.v1"
 	empty := Event("b", 1)
@@ -165,6 +167,7 @@ func roundTrip(t *testing.T, l Log) {
 }
 
 func unitsAreAtomic(t *testing.T, l Log) {
+	t.Helper()
 	MustAppend(t, l, One(Event("a", 1), 0))
 	both := events.Unit{Events: []events.Stored{Event("b", 1), Event("a", 2), Event("b", 2)}, Expected: []events.Seq{0, 0, 0}}
 	answers := l.Append(t.Context(), []events.Unit{both})
@@ -181,6 +184,7 @@ func unitsAreAtomic(t *testing.T, l Log) {
 }
 
 func unitsFollow(t *testing.T, l Log) {
+	t.Helper()
 	MustAppend(t, l, One(Event("stale", 1), 0))
 	answers := l.Append(t.Context(), []events.Unit{
 		One(Event("a", 1), 0),
@@ -207,6 +211,7 @@ func unitsFollow(t *testing.T, l Log) {
 }
 
 func onlyTheStale(t *testing.T, l Log) {
+	t.Helper()
 	units := make([]events.Unit, 300)
 	for i := range units {
 		units[i] = One(Event(fmt.Sprint(i), 1), 0)
@@ -227,6 +232,7 @@ func onlyTheStale(t *testing.T, l Log) {
 }
 
 func sameCall(t *testing.T, l Log) {
+	t.Helper()
 	answers := l.Append(t.Context(), []events.Unit{
 		One(Event("a", 1), 0), One(Event("a", 2), 0), One(Event("a", 3), 1), One(Event("a", 4), events.Follows),
 	})
@@ -234,6 +240,7 @@ func sameCall(t *testing.T, l Log) {
 }
 
 func faultyUnits(t *testing.T, l Log) {
+	t.Helper()
 	huge := Event("huge", 1)
 	huge.Data = make([]byte, events.MaxEventBytes+1)
 	nameless := Event("nameless", 1)
@@ -268,6 +275,7 @@ func faultyUnits(t *testing.T, l Log) {
 }
 
 func manyBatches(t *testing.T, l Log) {
+	t.Helper()
 	var units []events.Unit
 	for i := range 2500 {
 		expected := events.Seq(0)
@@ -290,6 +298,7 @@ func manyBatches(t *testing.T, l Log) {
 }
 
 func readRanges(t *testing.T, l Log) {
+	t.Helper()
 	var units []events.Unit
 	for i := range 10 {
 		units = append(units, One(Event(fmt.Sprint(i), 1), 0))
@@ -322,6 +331,7 @@ func readRanges(t *testing.T, l Log) {
 }
 
 func tailIsLive(t *testing.T, l Log) {
+	t.Helper()
 	MustAppend(t, l, One(Event("a", 1), 0), One(Event("b", 1), 0))
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 	defer cancel()
@@ -347,6 +357,7 @@ func tailIsLive(t *testing.T, l Log) {
 }
 
 func concurrentAppenders(t *testing.T, l Log) {
+	t.Helper()
 	const writers, rounds = 8, 15
 	var wg sync.WaitGroup
 	wins := make([][]events.Seq, writers)

@@ -60,6 +60,7 @@ func (m *model) append(units []events.Unit) []events.Appended {
 // againstModel makes calls of random units about few aggregates, with
 // expectations that are right, stale, from the future or Follows.
 func againstModel(t *testing.T, l Log) {
+	t.Helper()
 	m := &model{heads: map[events.Aggregate]events.Seq{}}
 	n, runs := 0, 0
 	rapid.Check(t, func(rt *rapid.T) {
