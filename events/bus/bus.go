@@ -51,13 +51,15 @@ type Bus struct {
 	gatePassword string
 }
 
-// readyTimeout bounds the start: after a kill the server reads its files
-// again, some two seconds a million events.
-const readyTimeout = 2 * time.Minute
+// readyTimeout bounds the wait for the listener once the files are read.
+const readyTimeout = 10 * time.Second
 
 // Open starts the server and waits until it takes connections. It fails when
 // the store or the port is in use, or a credential is not acceptable.
 func Open(ctx context.Context, cfg Config) (*Bus, error) {
+	if ctx.Err() != nil {
+		return nil, fmt.Errorf("open the bus in %s: %w", cfg.StoreDir, context.Cause(ctx))
+	}
 	b := &Bus{logPassword: rand.Text(), gatePassword: rand.Text()}
 	opts, err := b.options(cfg)
 	if err != nil {
@@ -69,15 +71,10 @@ func Open(ctx context.Context, cfg Config) (*Bus, error) {
 	if cfg.Logger != nil {
 		b.server.SetLoggerV2(cfg.Logger, false, false, false)
 	}
-	started := make(chan struct{})
-	go func() {
-		defer close(started)
-		b.server.Start()
-	}()
-	select {
-	case <-started:
-	case <-ctx.Done():
-		b.server.Shutdown()
+	// The server cannot be interrupted while it reads its files.
+	b.server.Start()
+	if ctx.Err() != nil {
+		b.Close()
 		return nil, fmt.Errorf("open the bus in %s: %w", cfg.StoreDir, context.Cause(ctx))
 	}
 	if !b.server.ReadyForConnections(readyTimeout) || !b.server.JetStreamEnabled() {
