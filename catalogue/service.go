@@ -208,6 +208,9 @@ func (s *Service) admit(c Credential, r Request) (Request, error) {
 	if len(r.Events) == 0 {
 		return r, fmt.Errorf("%w: a request without events", events.ErrMalformed)
 	}
+	if n := len(r.Events); n > events.MaxUnitEvents {
+		return r, fmt.Errorf("%w: the unit has %d events, at most %d are allowed", events.ErrTooLarge, n, events.MaxUnitEvents)
+	}
 	sealed := make([]events.Event, len(r.Events))
 	ids := make(map[events.EventID]bool, len(r.Events))
 	for i, e := range r.Events {
