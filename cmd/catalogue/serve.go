@@ -1,0 +1,130 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"text/tabwriter"
+	"time"
+
+	"github.com/rs/zerolog"
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+
+	"tenantcatalogue/cmd/internal/api"
+	"tenantcatalogue/cmd/internal/auth"
+	"tenantcatalogue/cmd/internal/daemon"
+	"tenantcatalogue/cmd/internal/gate"
+)
+
+// drainTime is how long requests under way may take once the daemon is to stop.
+const drainTime = 20 * time.Second
+
+// serveFlags are what serve was asked for.
+type serveFlags struct {
+	data, natsListen, http string
+}
+
+func (a *app) serve() *cobra.Command {
+	var f serveFlags
+	cmd := &cobra.Command{
+		Use:   "serve",
+		Short: "Run the catalogue",
+		Long: `Runs the catalogue until it is told to stop: the log on an embedded NATS server,
+the views, the gate for services and operators over NATS, and HTTP.
+
+When it is ready it says on stdout where it is; with -o json in one line:
+{"nats": …, "http": …, "data": …, "creds": …}. creds is the operators' credential,
+readable by its owner only; the other commands find it by --data. It logs to stderr.
+
+SIGTERM or an interrupt drains it: requests under way are answered, no new ones are
+taken. A second one kills it; what was acknowledged is durable all the same.`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return a.runServe(cmd.Context(), f) },
+	}
+	flags := cmd.Flags()
+	flags.StringVar(&f.data, "data", defaultData, "directory that everything is kept in")
+	flags.StringVar(&f.natsListen, "nats-listen", "127.0.0.1:4222", "where NATS clients connect; port 0 picks one")
+	flags.StringVar(&f.http, "http", "127.0.0.1:8080", "where HTTP clients connect; port 0 picks one")
+	return cmd
+}
+
+// ready is what serve says when it can be used.
+type ready struct {
+	NATS  string `json:"nats"`
+	HTTP  string `json:"http"`
+	Data  string `json:"data"`
+	Creds string `json:"creds"` // file of the operators' credential
+}
+
+func (a *app) runServe(ctx context.Context, f serveFlags) (err error) {
+	data, err := filepath.Abs(f.data)
+	if err != nil {
+		return err
+	}
+	logger := newLogger(a.Err)
+	sys, err := daemon.Open(ctx, daemon.Config{DataDir: data, NATSListen: f.natsListen, Logger: logger})
+	if err != nil {
+		return err
+	}
+	drain := func(stop func(context.Context) error) {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainTime)
+		defer cancel()
+		err = errors.Join(err, stop(ctx))
+	}
+	defer drain(sys.Close)
+	service, err := api.New(sys)
+	if err != nil {
+		return err
+	}
+	conn, err := sys.Bus.GateConn()
+	if err != nil {
+		return err
+	}
+	door, err := gate.Open(ctx, gate.Config{Conn: conn, API: service, Version: readBuild().Version, Logger: logger})
+	if err != nil {
+		return err
+	}
+	defer drain(door.Close)
+	if err := a.sayReady(ready{NATS: sys.Bus.URL(), Data: data, Creds: filepath.Join(data, auth.AdminFile)}); err != nil {
+		return err
+	}
+	select {
+	case <-ctx.Done():
+		logger.Info().Msg("told to stop; requests under way are finished, a second signal kills")
+		return nil
+	case <-sys.Done():
+		return sys.Err()
+	}
+}
+
+func (a *app) sayReady(r ready) error {
+	return a.print(r, func(w *tabwriter.Writer) {
+		row(w, "nats", r.NATS)
+		row(w, "http", r.HTTP)
+		row(w, "data", r.Data)
+		row(w, "credential", r.Creds)
+	})
+}
+
+// newLogger writes for people on a terminal, elsewhere a JSON object a line.
+func newLogger(w io.Writer) zerolog.Logger {
+	if f, isFile := w.(*os.File); isFile && term.IsTerminal(int(f.Fd())) {
+		w = zerolog.ConsoleWriter{Out: w, NoColor: true, TimeFormat: time.RFC3339, TimeLocation: time.UTC}
+	}
+	return zerolog.New(w).Level(zerolog.InfoLevel).With().Timestamp().Logger()
+}
+
+// row is a line of a table.
+func row(w *tabwriter.Writer, cells ...any) {
+	for i, c := range cells {
+		if i > 0 {
+			fmt.Fprint(w, "\t")
+		}
+		fmt.Fprint(w, c)
+	}
+	fmt.Fprintln(w)
+}
