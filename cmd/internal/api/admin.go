@@ -25,6 +25,9 @@ func (a *API) RestorePlan(ctx context.Context, who auth.Caller, req restore.Ask)
 	if err := operator(who); err != nil {
 		return out, err
 	}
+	if err := a.waitForHead(ctx); err != nil {
+		return out, err
+	}
 	if req.Actor == "" {
 		req.Actor = who.Name
 	}
@@ -76,12 +79,20 @@ func (a *API) RestoreApply(ctx context.Context, who auth.Caller, req RestoreRequ
 	if err := req.check(who); err != nil {
 		return out, err
 	}
-	return a.restorer.Apply(ctx, req.Restoration, nil)
+	if err := a.waitForHead(ctx); err != nil {
+		return out, err
+	}
+	out, err = a.restorer.Apply(ctx, req.Restoration, nil)
+	a.tally.applied(out, err, a.sys.Clock())
+	return out, err
 }
 
 // RestoreStatus tells where a restoration stands, also while it is applied.
 func (a *API) RestoreStatus(ctx context.Context, who auth.Caller, req RestoreRequest) (out restore.Status, err error) {
 	if err := req.check(who); err != nil {
+		return out, err
+	}
+	if err := a.waitForHead(ctx); err != nil {
 		return out, err
 	}
 	return a.restorer.Status(ctx, req.Restoration)
@@ -103,6 +114,9 @@ type RestoreListResponse struct {
 // RestoreList lists the restorations.
 func (a *API) RestoreList(ctx context.Context, who auth.Caller) (out RestoreListResponse, err error) {
 	if err := operator(who); err != nil {
+		return out, err
+	}
+	if err := a.waitForHead(ctx); err != nil {
 		return out, err
 	}
 	list, err := a.restorer.List(ctx)
@@ -201,5 +215,8 @@ func (a *API) Verify(ctx context.Context, who auth.Caller) (out VerifyResponse, 
 	}
 	out.Report, err = a.sys.Verify(ctx, nil)
 	out.OK = err == nil && out.Report.OK()
+	if out.OK {
+		a.tally.verified(a.sys.Clock())
+	}
 	return out, err
 }

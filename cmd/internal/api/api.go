@@ -46,6 +46,7 @@ type API struct {
 	sys      *daemon.System
 	schemas  *schemas.Set
 	restorer *restore.Engine
+	tally    tally
 }
 
 // New makes the API of a running system.
@@ -137,6 +138,16 @@ func (a *API) waitFor(ctx context.Context, seq events.Seq) error {
 	ctx, cancel := context.WithTimeout(ctx, maxWait)
 	defer cancel()
 	return a.sys.Runner.WaitFor(ctx, seq)
+}
+
+// waitForHead waits until the views show everything that is written by now: an
+// operator decides on nothing less.
+func (a *API) waitForHead(ctx context.Context) error {
+	head, err := a.sys.Log.Head(ctx)
+	if err != nil {
+		return err
+	}
+	return a.waitFor(ctx, head)
 }
 
 // operator refuses everybody else.

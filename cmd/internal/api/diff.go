@@ -57,6 +57,9 @@ func (a *API) Diff(ctx context.Context, who auth.Caller, req DiffRequest) (out D
 	if err != nil {
 		return out, err
 	}
+	if err := a.waitForHead(ctx); err != nil {
+		return out, err
+	}
 	err = history.View(a.sys.History, func(r *history.Reader) error {
 		if page.Seq == 0 {
 			page.Seq = r.Head()

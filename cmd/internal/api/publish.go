@@ -53,11 +53,9 @@ func (a *API) Publish(ctx context.Context, who auth.Caller, contentType string, 
 	// own; all of a batch at once take one. What fails here fails there too.
 	_ = a.sys.Sealer.Prepare(valid...)
 	for i, v := range a.sys.Service.Publish(ctx, who.Credential(), requests...) {
-		out.Verdicts[places[i]] = client.Verdict{
-			ID: v.ID, Seq: v.Seq, Version: v.Version, Epoch: v.Epoch, Duplicate: v.Duplicate, Superseded: v.Superseded,
-			Error: ErrorOf(v.Err),
-		}
+		out.Verdicts[places[i]] = verdictOf(v)
 	}
+	a.tally.published(out.Verdicts)
 	return out, nil
 }
 
