@@ -49,6 +49,9 @@ type Sealer interface {
 	SealNew(e events.Event) (events.Event, error)
 	// SealEvent seals an event of the catalogue's own.
 	SealEvent(e events.Event) (events.Event, error)
+	// Prepare makes what sealing these events will need, with one wait for the
+	// disk. The error is the disk's.
+	Prepare(batch ...events.Event) error
 }
 
 // Role is what a credential may do beyond publishing.
@@ -82,6 +85,17 @@ func (c Credential) Has(role Role) bool {
 type Request struct {
 	Events []events.Event
 	Expect *events.Seq // when set: the aggregate's last event must be this one
+	// Recorded, when set, says where and how the events stood in another
+	// catalogue's log, of which this one is a copy: they are to stand here in
+	// the same way, or not at all. Only the catalogue itself may say so.
+	Recorded *Recorded
+}
+
+// Recorded is what a log has added to the events of a unit.
+type Recorded struct {
+	Last events.Seq  // where the unit's last event stands
+	Time events.Time // when the gate took it
+	Via  string      // the credential that brought it
 }
 
 // Verdict is the answer to a request.
@@ -165,79 +179,111 @@ func Open(ctx context.Context, c Config) (*Service, error) {
 // event with the same id may be sent again. Events are never changed, neither
 // here nor by the caller once he has handed them over.
 func (s *Service) Publish(ctx context.Context, c Credential, requests ...Request) []Verdict {
-	j := &job{credential: c, verdicts: make([]Verdict, len(requests)), done: make(chan struct{})}
-	asked := make([]int, 0, len(requests)) // requests[asked[i]] is j.requests[i]
+	verdicts := make([]Verdict, len(requests))
+	var admitted []int // which requests the writer gets
 	for i, r := range requests {
-		sealed, err := s.admit(c, r)
-		if err != nil {
-			j.verdicts[i] = refusedVerdict(r, err)
+		if err := check(c, r); err != nil {
+			verdicts[i] = refusedVerdict(r, err)
 			continue
 		}
-		j.requests = append(j.requests, sealed)
-		asked = append(asked, i)
+		admitted = append(admitted, i)
 	}
-	if len(j.requests) == 0 {
-		return j.verdicts
-	}
-	answers := make([]Verdict, len(j.requests))
-	all := j.verdicts
-	j.verdicts = answers
-	if err := s.enqueue(ctx, j); err != nil {
-		for i, r := range j.requests {
-			answers[i] = refusedVerdict(r, err)
-		}
-	} else {
-		select {
-		case <-j.done:
-		case <-ctx.Done():
-			answers = make([]Verdict, len(j.requests)) // the writer may still fill the others
-			for i, r := range j.requests {
-				answers[i] = refusedVerdict(r, fmt.Errorf("%w before the answer came; send it again with the same id", ctx.Err()))
-			}
+	j := &job{credential: c, done: make(chan struct{})}
+	for at, sealed := range s.sealAll(c, requests, admitted, verdicts) {
+		if verdicts[admitted[at]].Err == nil {
+			j.requests = append(j.requests, sealed)
 		}
 	}
-	for i, at := range asked {
-		all[at] = answers[i]
+	answers := s.ask(ctx, j)
+	for _, i := range admitted {
+		if verdicts[i].Err == nil {
+			verdicts[i], answers = answers[0], answers[1:]
+		}
 	}
-	return all
+	return verdicts
 }
 
-// admit checks what needs no state: the envelope, the credential, the personal
-// fields. It runs in the caller's goroutine.
-func (s *Service) admit(c Credential, r Request) (Request, error) {
+// ask hands a job to the writer and waits for its answers.
+func (s *Service) ask(ctx context.Context, j *job) []Verdict {
+	if len(j.requests) == 0 {
+		return nil
+	}
+	j.verdicts = make([]Verdict, len(j.requests))
+	if err := s.enqueue(ctx, j); err != nil {
+		return refuseAll(j.requests, err)
+	}
+	select {
+	case <-j.done:
+		return j.verdicts
+	case <-ctx.Done():
+		return refuseAll(j.requests, fmt.Errorf("%w before the answer came; send it again with the same id", ctx.Err()))
+	}
+}
+
+func refuseAll(requests []Request, err error) []Verdict {
+	verdicts := make([]Verdict, len(requests))
+	for i, r := range requests {
+		verdicts[i] = refusedVerdict(r, err)
+	}
+	return verdicts
+}
+
+// check holds a request against what needs no state: its envelopes and the
+// credential.
+func check(c Credential, r Request) error {
 	if len(r.Events) == 0 {
-		return r, fmt.Errorf("%w: a request without events", events.ErrMalformed)
+		return fmt.Errorf("%w: a request without events", events.ErrMalformed)
 	}
 	if n := len(r.Events); n > events.MaxUnitEvents {
-		return r, fmt.Errorf("%w: the unit has %d events, at most %d are allowed", events.ErrTooLarge, n, events.MaxUnitEvents)
+		return fmt.Errorf("%w: the unit has %d events, at most %d are allowed", events.ErrTooLarge, n, events.MaxUnitEvents)
 	}
-	sealed := make([]events.Event, len(r.Events))
 	ids := make(map[events.EventID]bool, len(r.Events))
-	for i, e := range r.Events {
+	for _, e := range r.Events {
 		if ids[e.ID] {
-			return r, refuse(ErrIDReused, "make an id for each event of the unit", "%s stands in the unit twice", e.ID)
+			return refuse(ErrIDReused, "make an id for each event of the unit", "%s stands in the unit twice", e.ID)
 		}
 		ids[e.ID] = true
 		if err := e.Validate(); err != nil {
-			return r, err
+			return err
 		}
 		if e.About != r.Events[0].About {
-			return r, fmt.Errorf("%w: a unit is about one aggregate, this one about %s and %s", events.ErrMalformed, r.Events[0].About, e.About)
+			return fmt.Errorf("%w: a unit is about one aggregate, this one about %s and %s", events.ErrMalformed, r.Events[0].About, e.About)
 		}
 		if err := authorise(c, e); err != nil {
-			return r, err
-		}
-		seal := s.seal.SealNew
-		if c.Has(RoleInternal) {
-			seal = s.seal.SealEvent
-		}
-		var err error
-		if sealed[i], err = seal(e); err != nil {
-			return r, err
+			return err
 		}
 	}
-	r.Events = sealed
-	return r, nil
+	return nil
+}
+
+// sealAll seals the personal fields of the admitted requests, in the caller's
+// goroutine. The keys they need are made first, all with one wait for the disk.
+// What cannot be sealed gets its verdict.
+func (s *Service) sealAll(c Credential, requests []Request, admitted []int, verdicts []Verdict) []Request {
+	var all []events.Event
+	for _, i := range admitted {
+		all = append(all, requests[i].Events...)
+	}
+	prepared := s.seal.Prepare(all...)
+	seal := s.seal.SealNew
+	if c.Has(RoleInternal) {
+		seal = s.seal.SealEvent
+	}
+	out := make([]Request, len(admitted))
+	for at, i := range admitted {
+		r := requests[i]
+		sealed := make([]events.Event, len(r.Events))
+		err := prepared
+		for k := 0; k < len(r.Events) && err == nil; k++ {
+			sealed[k], err = seal(r.Events[k])
+		}
+		if err != nil {
+			verdicts[i] = refusedVerdict(r, err)
+		}
+		r.Events = sealed
+		out[at] = r
+	}
+	return out
 }
 
 func authorise(c Credential, e events.Event) error {

@@ -104,6 +104,9 @@ func (Seal) SealNew(e events.Event) (events.Event, error) {
 // SealEvent is SealNew.
 func (s Seal) SealEvent(e events.Event) (events.Event, error) { return s.SealNew(e) }
 
+// Prepare has nothing to do.
+func (Seal) Prepare(...events.Event) error { return nil }
+
 // Sealed is the text as Seal seals it.
 func Sealed(p events.Personal) events.Personal {
 	if p.Sealed() {
