@@ -42,7 +42,7 @@ func TestPowerLossAtAnyPoint(t *testing.T) {
 		if err := fold(all[i:min(i+25, len(all))]); err != nil {
 			t.Fatal(err)
 		}
-		if i%200 == 0 {
+		if i%100 == 0 {
 			if err := home.Current().Flush(); err != nil {
 				t.Fatal(err)
 			}

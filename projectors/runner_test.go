@@ -6,6 +6,7 @@ import (
 	"slices"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 
@@ -147,7 +148,9 @@ func TestRunnerRefusesAnotherLog(t *testing.T) {
 			views := openViews(t, vfs.NewMem())
 			fill(t, views[0], all[:60])
 			fill(t, views[1], all[:20])
-			err := projectors.NewRunner(c.damage(newLog(t, all...)), views[:2], projectors.Listener{}).Run(t.Context())
+			ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second) // for a Runner that sees nothing wrong
+			defer cancel()
+			err := projectors.NewRunner(c.damage(newLog(t, all...)), views[:2], projectors.Listener{}).Run(ctx)
 			if !errors.Is(err, c.want) {
 				t.Errorf("got %v, want %v", err, c.want)
 			}

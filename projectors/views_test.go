@@ -90,8 +90,13 @@ func queryTenants(t testing.TB, r viewdb.Reader, facts *catalogtest.Facts) (want
 	t.Helper()
 	want, got = tuples{}, tuples{}
 	filters := []tenants.Filter{
-		{}, {Region: "eu"}, {Status: events.TenantStatusDeleted}, {Status: events.TenantStatusActive, Region: "us"},
-		{Internal: new(bool)}, {Tier: "standard"}, {Tier: "premium"},
+		{},
+		{Region: "eu"},
+		{Status: events.TenantStatusDeleted},
+		{Status: events.TenantStatusActive, Region: "us"},
+		{Internal: new(bool)},
+		{Tier: "standard"},
+		{Tier: "premium"},
 	}
 	each(facts, func(_ events.TenantID, _ catalogue.MapState, e events.Tenant) {
 		if len(filters) < 10 {
@@ -125,7 +130,9 @@ func queryTenants(t testing.TB, r viewdb.Reader, facts *catalogtest.Facts) (want
 		add("url", record1, found, err)
 	})
 	for i, f := range filters {
-		for _, r := range pages(t, func(after []byte, limit int) ([]tenants.Record, []byte, error) { return tenants.List(r, f, after, limit) }) {
+		for _, r := range pages(t, func(after []byte, limit int) ([]tenants.Record, []byte, error) {
+			return tenants.List(r, f, after, limit)
+		}) {
 			got.add(i, r.ID, r.Tenant, r.Placement, r.Epoch, r.Version, r.Seq)
 		}
 	}

@@ -204,13 +204,19 @@ func TestPowerLossCostsNothing(t *testing.T) {
 	t.Parallel()
 	log := catalogtest.History(t, catalogtest.Seeded(2), 500)
 	mem := vfs.NewCrashableMem()
-	store := openStore(t, openDB(t, mem))
+	live := openDB(t, mem)
+	store := openStore(t, live)
 	var clones []*vfs.MemFS
 	rng := rand.New(rand.NewPCG(1, 2))
 	for i := 0; i < len(log); i += 20 {
 		fold(t, store, log[i:min(i+20, len(log))])
 		if err := store.Flush(); err != nil {
 			t.Fatal(err)
+		}
+		if i%100 == 0 {
+			if err := live.Flush(); err != nil { // onto the disk for certain
+				t.Fatal(err)
+			}
 		}
 		clones = append(clones, mem.CrashClone(vfs.CrashCloneCfg{UnsyncedDataPercent: rng.IntN(3) * 50, RNG: rng}))
 	}
@@ -280,7 +286,7 @@ func TestOverlayIsWrittenBeforeItGrowsLarge(t *testing.T) {
 	t.Parallel()
 	db := openDB(t, vfs.NewMem())
 	store := openStore(t, db)
-	log := catalogtest.History(t, catalogtest.Seeded(4), 6000)
+	log := catalogtest.History(t, catalogtest.Seeded(4), 4500)
 	for i := 0; i < len(log); i += 100 {
 		fold(t, store, log[i:min(i+100, len(log))])
 	}
