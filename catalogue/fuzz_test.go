@@ -20,11 +20,12 @@ func FuzzFold(f *testing.F) {
 	for i, s := range log[1:] {
 		f.Add(place[log[i].Type], log[i].Data, uint16(i), place[s.Type], s.Data, uint16(i+1))
 	}
+	before, err := catalogtest.Fold(log)
+	if err != nil {
+		f.Fatal(err)
+	}
 	f.Fuzz(func(t *testing.T, typ1 uint8, data1 []byte, about1 uint16, typ2 uint8, data2 []byte, about2 uint16) {
-		facts, err := catalogtest.Fold(log)
-		if err != nil {
-			t.Fatal(err)
-		}
+		facts := before.Over()
 		for i, in := range []events.Stored{
 			{Type: types[int(typ1)%len(types)], Data: data1, About: log[int(about1)%len(log)].About},
 			{Type: types[int(typ2)%len(types)], Data: data2, About: log[int(about2)%len(log)].About},

@@ -92,7 +92,10 @@ func (f *Facts) Issued(id uuid.UUID) (events.Aggregate, bool, error) {
 func (f *Facts) PutIssued(id uuid.UUID, a events.Aggregate) error { f.IDs[id] = a; return nil }
 
 // Begin opens a layer.
-func (f *Facts) Begin() catalogue.Layer {
+func (f *Facts) Begin() catalogue.Layer { return f.Over() }
+
+// Over is Begin for those who look into the layer.
+func (f *Facts) Over() *Facts {
 	layer := NewFacts()
 	layer.under = f
 	return layer

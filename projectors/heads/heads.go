@@ -92,7 +92,10 @@ func (s *Store) Flush() error {
 	if err := b.Commit(s.at); err != nil {
 		return fmt.Errorf("flush heads: %w", err)
 	}
-	s.overlay = newOverlay(rows{s.db})
+	// What was written last is what is asked for next: it stays in memory until
+	// the next flush.
+	s.overlay.under = rows{s.db}
+	s.overlay = newOverlay(s.overlay)
 	return nil
 }
 
