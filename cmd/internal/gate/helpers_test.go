@@ -155,6 +155,9 @@ func (f fixture) story() []events.Event {
 	}
 }
 
+// storyEnd is where the first story of a log ends: its events and their claims.
+const storyEnd = 10
+
 // cloud is events as a JSON batch.
 func cloud(t *testing.T, list ...events.Event) []byte {
 	t.Helper()
