@@ -9,7 +9,9 @@ import (
 	"github.com/google/uuid"
 	"github.com/nats-io/nats.go"
 
+	"tenantcatalogue/catalogue/client"
 	"tenantcatalogue/cmd/internal/api"
+	"tenantcatalogue/cmd/internal/auth"
 	"tenantcatalogue/cmd/internal/daemon"
 	"tenantcatalogue/cmd/internal/gate"
 	"tenantcatalogue/events"
@@ -175,3 +177,7 @@ func cloud(t *testing.T, list ...events.Event) []byte {
 	}
 	return raw
 }
+
+func anonymous() auth.Caller { return auth.Anonymous() }
+
+func errorOf(err error) *client.Error { return api.ErrorOf(err) }
