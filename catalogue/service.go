@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -72,12 +73,7 @@ type Credential struct {
 
 // Has tells whether the credential has the role.
 func (c Credential) Has(role Role) bool {
-	for _, r := range c.Roles {
-		if r == role {
-			return true
-		}
-	}
-	return false
+	return slices.Contains(c.Roles, role)
 }
 
 // Request asks for one unit: one or more events about one aggregate that stand
@@ -234,6 +230,9 @@ func check(c Credential, r Request) error {
 	if len(r.Events) == 0 {
 		return fmt.Errorf("%w: a request without events", events.ErrMalformed)
 	}
+	if r.Recorded != nil && !c.Has(RoleInternal) {
+		return refuse(ErrForbidden, "import the log it stands in", "%s may not say when an event was recorded", c.Via)
+	}
 	if n := len(r.Events); n > events.MaxUnitEvents {
 		return fmt.Errorf("%w: the unit has %d events, at most %d are allowed", events.ErrTooLarge, n, events.MaxUnitEvents)
 	}
@@ -365,8 +364,7 @@ func refusedVerdict(r Request, err error) Verdict {
 // refusedEvent says which event an error is about, where it does not yet.
 func refusedEvent(e events.Event, h Head, err error) Verdict {
 	v := Verdict{ID: e.ID, Epoch: h.Epoch, Err: err}
-	var reason *refusal
-	if errors.As(err, &reason) {
+	if reason, ok := errors.AsType[*refusal](err); ok {
 		v.Err = &RefusedError{
 			Type: e.Type(), ID: e.ID, About: e.About, Err: reason.err, Met: reason.met, Hint: reason.hint,
 			Epoch: h.Epoch, Last: h.Seq,

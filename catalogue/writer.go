@@ -236,12 +236,17 @@ func (w *writer) decide(layer Layer, a *ask, base, next events.Seq) outcome {
 		return answered
 	}
 	inner := layer.Begin()
-	d := &decision{facts: inner, base: base, next: next, recorded: w.now(), via: a.credential.Via}
+	d := &decision{facts: inner, base: base, next: next}
+	d.recorded, d.via = w.stamp(a)
 	for _, e := range own {
 		if err := d.take(e); err != nil {
 			*a.verdict = refusedEvent(e, head, err)
 			return answered
 		}
+	}
+	if err := copied(a.request, last.About, d.next); err != nil {
+		*a.verdict = refusedEvent(last, head, err)
+		return answered
 	}
 	if a.unit, err = d.unit(); err != nil {
 		*a.verdict = refusedEvent(last, head, err)
@@ -318,6 +323,25 @@ func pinned(r Request, about events.Aggregate, head Head) error {
 		return &events.ConflictError{About: about, Expected: *r.Expect, Actual: head.Seq}
 	}
 	return nil
+}
+
+// copied holds a unit of another log to the place it has there.
+func copied(r Request, about events.Aggregate, last events.Seq) error {
+	if r.Recorded == nil || r.Recorded.Last == last {
+		return nil
+	}
+	return fmt.Errorf("%w: the unit's last event about %s would stand at %d and not at %d, as in the log that is copied",
+		events.ErrConflict, about, last, r.Recorded.Last)
+}
+
+// stamp is what an event gets from the catalogue: when it was taken, and who
+// brought it.
+func (w *writer) stamp(a *ask) (recorded events.Time, via string) {
+	if r := a.request.Recorded; r != nil {
+		w.recorded = max(w.recorded, r.Time)
+		return r.Time, r.Via
+	}
+	return w.now(), a.credential.Via
 }
 
 // now is the recorded time of the next event.

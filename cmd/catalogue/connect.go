@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -152,19 +153,25 @@ func firstOf(texts ...string) string {
 }
 
 // ask makes a request of the daemon and gives the answer as it came. A refusal
-// is a *client.Error. Long work has no time limit but ctx's.
+// is a *client.Error. Work has no time limit but ctx's.
 func (r *remote) ask(ctx context.Context, subject string, in any) (json.RawMessage, error) {
 	raw, err := json.Marshal(in)
 	if err != nil {
 		return nil, err
 	}
+	return r.send(ctx, subject, raw)
+}
+
+// send is ask with a request that is encoded already.
+func (r *remote) send(ctx context.Context, subject string, raw []byte) (json.RawMessage, error) {
 	m, err := r.conn.RequestWithContext(ctx, subject, raw)
 	switch {
-	case errors.Is(err, nats.ErrNoResponders) && len(subject) > len(operators) && subject[:len(operators)] == operators:
-		return nil, fmt.Errorf("%w %s at %s: there is no catalogue, or this credential is not an operator's (see --data)", errNoDaemon, subject, r.from)
+	case errors.Is(err, nats.ErrNoResponders) && strings.HasPrefix(subject, operators):
+		return nil, fmt.Errorf("%w to %s at %s: there is no catalogue, or this credential is not an operator's (see --data)", errNoDaemon, subject, r.from)
 	case errors.Is(err, nats.ErrNoResponders):
-		return nil, fmt.Errorf("%w %s at %s: a NATS server is there, but no catalogue", errNoDaemon, subject, r.from)
+		return nil, fmt.Errorf("%w to %s at %s: a NATS server is there, but no catalogue", errNoDaemon, subject, r.from)
 	case errors.Is(err, nats.ErrConnectionClosed):
+		<-r.gone
 		return nil, context.Canceled // with says why
 	case err != nil:
 		return nil, err

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"tenantcatalogue/catalogue"
+	"tenantcatalogue/catalogue/client"
 	"tenantcatalogue/events"
 	"tenantcatalogue/replay/drill"
 )
@@ -52,13 +53,30 @@ func exitCode(err error) int {
 		return exitPartial
 	case errors.Is(err, errDifferences), errors.Is(err, drill.ErrFailed):
 		return exitVerify
-	case errors.Is(err, events.ErrConflict):
+	case errors.Is(err, events.ErrConflict), errors.Is(err, client.ErrConflict):
 		return exitConflict
+	case errors.Is(err, client.ErrMalformed), errors.Is(err, client.ErrTooLarge):
+		return exitUsage // all of a request comes from the command line
+	case refused(err), errors.Is(err, errImportRefused):
+		return exitRefused
 	case errors.Is(err, catalogue.ErrIllegal), errors.Is(err, catalogue.ErrForbidden), errors.Is(err, catalogue.ErrClaimed),
 		errors.Is(err, catalogue.ErrEpoch), errors.Is(err, catalogue.ErrIDReused), errors.Is(err, catalogue.ErrNotFound):
 		return exitRefused
 	}
 	return exitFailure
+}
+
+// refused tells whether the daemon has refused by a rule.
+func refused(err error) bool {
+	for _, code := range []client.Code{
+		client.ErrIllegal, client.ErrForbidden, client.ErrUnauthorized, client.ErrClaimed, client.ErrEpoch, client.ErrIDReused,
+		client.ErrNotFound, client.ErrQuarantined, client.ErrErased, client.ErrNotFinished,
+	} {
+		if errors.Is(err, code) {
+			return true
+		}
+	}
+	return false
 }
 
 // explain is the error as people read it: cobra's own faults get a pointer to

@@ -13,9 +13,16 @@ import (
 	"golang.org/x/term"
 )
 
+// The forms of an answer.
+const (
+	outputTable = "table"
+	outputJSON  = "json"
+	outputYAML  = "yaml"
+)
+
 func (a *app) checkOutput() error {
 	switch a.output {
-	case "table", "json", "yaml":
+	case outputTable, outputJSON, outputYAML:
 		return nil
 	}
 	return usagef("-o %s: say table, json or yaml", a.output)
@@ -24,11 +31,11 @@ func (a *app) checkOutput() error {
 // print writes v as -o asks; table writes the table.
 func (a *app) print(v any, table func(w *tabwriter.Writer)) error {
 	switch a.output {
-	case "json":
+	case outputJSON:
 		enc := json.NewEncoder(a.Out)
 		enc.SetEscapeHTML(false)
 		return enc.Encode(v)
-	case "yaml":
+	case outputYAML:
 		return a.printYAML(v)
 	}
 	w := tabwriter.NewWriter(a.Out, 0, 0, 2, ' ', 0)
@@ -90,16 +97,38 @@ func (p *progress) line(format string, args ...any) {
 	p.last = time.Now()
 }
 
-// at says how far it has come.
-func (p *progress) at(done, of int) {
+// count says how many there are so far, when it is not known how many there
+// will be.
+func (p *progress) count(what string, n int) {
+	if n == 0 || !p.due() {
+		return
+	}
+	if !p.terminal {
+		fmt.Fprintf(p.w, "  %d %s\n", n, what)
+		return
+	}
+	fmt.Fprintf(p.w, "\r  %d %s ", n, what)
+	p.bar = true
+}
+
+// due tells whether it is time to say something again.
+func (p *progress) due() bool {
 	every := plainEvery
 	if p.terminal {
 		every = barEvery
 	}
-	if of <= 0 || time.Since(p.last) < every {
-		return
+	if time.Since(p.last) < every {
+		return false
 	}
 	p.last = time.Now()
+	return true
+}
+
+// at says how far it has come.
+func (p *progress) at(done, of int) {
+	if of <= 0 || !p.due() {
+		return
+	}
 	if !p.terminal {
 		fmt.Fprintf(p.w, "  %d of %d\n", done, of)
 		return

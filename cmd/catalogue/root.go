@@ -49,6 +49,6 @@ func (a *app) root() *cobra.Command {
 	}
 	root.PersistentFlags().StringVarP(&a.output, "output", "o", "table", "form of the answer: table, json or yaml")
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usage(err) })
-	root.AddCommand(a.drill(), a.serve(), a.version())
+	root.AddCommand(a.serve(), a.drill(), a.tenant(), a.product(), a.apps(), a.importFile(), a.export(), a.views(), a.rebuild(), a.version())
 	return root
 }

@@ -18,6 +18,8 @@ import (
 	"tenantcatalogue/cmd/internal/auth"
 	"tenantcatalogue/cmd/internal/daemon"
 	"tenantcatalogue/cmd/internal/gate"
+	"tenantcatalogue/cmd/internal/metrics"
+	"tenantcatalogue/cmd/internal/web"
 )
 
 // drainTime is how long requests under way may take once the daemon is to stop.
@@ -76,20 +78,12 @@ func (a *app) runServe(ctx context.Context, f serveFlags) (err error) {
 		err = errors.Join(err, stop(ctx))
 	}
 	defer drain(sys.Close)
-	service, err := api.New(sys)
+	at, stop, err := openDoors(ctx, sys, f.http)
 	if err != nil {
 		return err
 	}
-	conn, err := sys.Bus.GateConn()
-	if err != nil {
-		return err
-	}
-	door, err := gate.Open(ctx, gate.Config{Conn: conn, API: service, Version: readBuild().Version, Logger: logger})
-	if err != nil {
-		return err
-	}
-	defer drain(door.Close)
-	if err := a.sayReady(ready{NATS: sys.Bus.URL(), Data: data, Creds: filepath.Join(data, auth.AdminFile)}); err != nil {
+	defer drain(stop)
+	if err := a.sayReady(ready{NATS: sys.Bus.URL(), HTTP: at, Data: data, Creds: filepath.Join(data, auth.AdminFile)}); err != nil {
 		return err
 	}
 	select {
@@ -99,6 +93,41 @@ func (a *app) runServe(ctx context.Context, f serveFlags) (err error) {
 	case <-sys.Done():
 		return sys.Err()
 	}
+}
+
+// openDoors opens the gate on NATS and the one on HTTP, and says where the latter
+// is. stop drains both.
+func openDoors(ctx context.Context, sys *daemon.System, address string) (url string, stop func(context.Context) error, err error) {
+	service, err := api.New(sys)
+	if err != nil {
+		return "", nil, err
+	}
+	version := readBuild().Version
+	counts := metrics.New(sys, service, version)
+	server, err := web.New(web.Config{System: sys, API: service, Metrics: counts})
+	if err != nil {
+		return "", nil, err
+	}
+	listener, err := web.Listen(ctx, address)
+	if err != nil {
+		return "", nil, err
+	}
+	conn, err := sys.Bus.GateConn()
+	if err != nil {
+		return "", nil, errors.Join(err, listener.Close())
+	}
+	door, err := gate.Open(ctx, gate.Config{
+		Conn: conn, API: service, Version: version, Logger: sys.Logger,
+		Listener: func(endpoint string, status int, took time.Duration) { counts.Request(metrics.DoorNATS, endpoint, status, took) },
+	})
+	if err != nil {
+		return "", nil, errors.Join(err, listener.Close())
+	}
+	served := make(chan error, 1)
+	go func() { served <- server.Serve(context.WithoutCancel(ctx), listener) }()
+	return "http://" + listener.Addr().String(), func(ctx context.Context) error {
+		return errors.Join(server.Shutdown(ctx), <-served, door.Close(ctx))
+	}, nil
 }
 
 func (a *app) sayReady(r ready) error {

@@ -47,6 +47,7 @@ type API struct {
 	schemas  *schemas.Set
 	restorer *restore.Engine
 	tally    tally
+	imports  imports
 }
 
 // New makes the API of a running system.

@@ -56,7 +56,7 @@ func sorts() []sort {
 		{replay.ErrQuarantined, client.ErrQuarantined, http.StatusLocked},
 		{catalogue.ErrIllegal, client.ErrIllegal, http.StatusConflict},
 		{catalogue.ErrNotFound, client.ErrNotFound, http.StatusNotFound},
-		{catalogue.ErrIDReused, client.ErrIDReused, http.StatusConflict},
+		{catalogue.ErrIDReused, client.ErrIDReused, http.StatusUnprocessableEntity},
 		{catalogue.ErrClaimed, client.ErrClaimed, http.StatusConflict},
 		{catalogue.ErrEpoch, client.ErrEpoch, http.StatusPreconditionFailed},
 		{events.ErrConflict, client.ErrConflict, http.StatusConflict},

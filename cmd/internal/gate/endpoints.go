@@ -48,6 +48,10 @@ func endpoints(a *api.API) []endpoint {
 		{subject: prefixAdmin + "views", handle: bare(a.Views)},
 		{subject: prefixAdmin + "rebuild", slow: true, handle: known(a.Rebuild)},
 		{subject: prefixAdmin + "verify", slow: true, handle: bare(a.Verify)},
+		{subject: prefixAdmin + "export", handle: known(a.Export)},
+		{subject: prefixAdmin + "import.send", handle: known(a.ImportSend)},
+		{subject: prefixAdmin + "import.run", slow: true, handle: known(a.ImportRun)},
+		{subject: prefixAdmin + "import.status", handle: known(a.ImportStatus)},
 	}
 }
 
