@@ -1,6 +1,8 @@
 package catalogue
 
 import (
+	"slices"
+
 	"tenantcatalogue/events"
 )
 
@@ -75,8 +77,7 @@ func claim(e events.Event, p events.Payload) events.Event {
 // or its actor out, and no later restoration went back to before that.
 func Superseded(f Facts, h Head, e events.Event, seq events.Seq) (bool, error) {
 	upTo := h.Seq // restorations after this one have themselves been undone
-	for i := len(h.Restores) - 1; i >= 0; i-- {
-		r := h.Restores[i]
+	for _, r := range slices.Backward(h.Restores) {
 		if r.Seq > upTo {
 			continue
 		}

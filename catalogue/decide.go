@@ -2,6 +2,7 @@ package catalogue
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/google/uuid"
 
@@ -26,7 +27,7 @@ func Decide(w World, s State, e events.Event) error {
 	case events.AggregateTenant:
 		return decideTenant(w, s, e)
 	case events.AggregateAccount:
-		return decideAccount(w, s, e)
+		return decideAccount(s, e)
 	case events.AggregateRestoration:
 		return decideRestoration(s, e)
 	case events.AggregateClaim:
@@ -35,7 +36,7 @@ func Decide(w World, s State, e events.Event) error {
 	return refuse(ErrIllegal, "", "there are no events about %s", e.About)
 }
 
-func decideAccount(w World, s State, e events.Event) error {
+func decideAccount(s State, e events.Event) error {
 	_, exists, err := get[events.Account](s, events.Account{}.EntityKey())
 	if err != nil {
 		return err
@@ -98,7 +99,7 @@ func decideTenant(w World, s State, e events.Event) error {
 	case events.TenantRelocated:
 		return decidePlaced(s, e, p.Region)
 	case events.ProductActivated:
-		return decideActivated(w, s, e, p)
+		return decideActivated(w, s, p)
 	case events.ProductDeactivated, events.ProductSuspended, events.ProductUnsuspended, events.ProductLicenseUpdated:
 		return decideProduct(s, e)
 	case events.AppInstalled, events.AppUninstalled, events.AppRestored:
@@ -191,7 +192,7 @@ func decidePlaced(s State, e events.Event, region string) error {
 	return nil
 }
 
-func decideActivated(w World, s State, e events.Event, p events.ProductActivated) error {
+func decideActivated(w World, s State, p events.ProductActivated) error {
 	product, exists, err := get[events.Product](s, events.ProductKey(p.Product))
 	if err != nil {
 		return err
@@ -231,12 +232,10 @@ func decideProduct(s State, e events.Event) error {
 	if !exists {
 		return refuse(ErrNotFound, "publish product.activated.v1 first", "%s has no %s", e.About, id)
 	}
-	for _, status := range from {
-		if product.Status == status {
-			return nil
-		}
+	if !slices.Contains(from, product.Status) {
+		return refuse(ErrIllegal, "", "%s of %s is %s", id, e.About, product.Status)
 	}
-	return refuse(ErrIllegal, "", "%s of %s is %s", id, e.About, product.Status)
+	return nil
 }
 
 func decideApp(w World, s State, e events.Event) error {
@@ -318,10 +317,8 @@ func mustNotHave(s State, e events.Event, key events.EntityKey) error {
 
 // describe names an entity by its kind and id; binary ids are left out.
 func describe(key events.EntityKey) string {
-	switch key.Kind {
-	case events.EntityMember, events.EntityGroup, events.EntityResource:
-		return fmt.Sprintf("%s %q", key.Kind, key.ID)
-	default:
+	if key.Kind == events.EntityProduct || key.Kind == events.EntityApp {
 		return key.Kind.String()
 	}
+	return fmt.Sprintf("%s %q", key.Kind, key.ID)
 }

@@ -68,9 +68,9 @@ var (
 	unsuspended = events.ProductUnsuspended{Product: productID(1)}
 	licensed    = events.ProductLicenseUpdated{Product: productID(1), Edition: "premium", Seats: 9, Active: true}
 	licensedV1  = events.ProductLicenseUpdatedV1{Product: productID(1), License: "premium", Users: 9}
-	install     = events.AppInstalled{App: appID(1), Name: "asset-tracker"}
-	uninstall   = events.AppUninstalled{App: appID(1)}
-	reinstall   = events.AppRestored{App: appID(1), Name: "asset-tracker"}
+	install     = events.AppInstalled{App: appID(), Name: "asset-tracker"}
+	uninstall   = events.AppUninstalled{App: appID()}
+	reinstall   = events.AppRestored{App: appID(), Name: "asset-tracker"}
 	provision   = events.ResourceProvisioned{Service: "media", Kind: events.ResourceDatabase, Name: "db1", Region: "eu"}
 	deprovision = events.ResourceDeprovisioned{Service: "media", Kind: events.ResourceDatabase, Name: "db1"}
 	grant       = events.IdentityMemberGranted{User: "user_1", Roles: []string{events.RoleSiteAdmin}}
@@ -152,13 +152,14 @@ func TestTransitions(t *testing.T) {
 		{"activate again", []step{t1(activated), t1(inactive)}, t1(activated), nil, ""},
 		{"activate again without a name", []step{t1(activated), t1(inactive)}, t1(again), nil, ""},
 		{
-			"activate again by another name", []step{t1(activated), t1(inactive)},
+			"activate again by another name",
+			[]step{t1(activated), t1(inactive)},
 			t1(events.ProductActivated{Product: productID(1), Name: "wiki"}), catalogue.ErrIllegal, "is issue-tracker, the event says wiki",
 		},
 		{"activate another tenant's", []step{t2(activated)}, t1(activated), catalogue.ErrIDReused, "was issued before"},
 		{"activate a deleted tenant's", []step{t2(activated), t2(remove)}, t1(activated), catalogue.ErrIDReused, "was issued before"},
 		{"activate with an app's id", []step{t1(install)}, t1(events.ProductActivated{
-			Product: events.IDFromUUID[events.ProductID](appID(1).UUID()), Name: "wiki",
+			Product: events.IDFromUUID[events.ProductID](appID().UUID()), Name: "wiki",
 		}), catalogue.ErrIDReused, "was issued before"},
 		{"deactivate a product", []step{t1(activated)}, t1(inactive), nil, ""},
 		{"deactivate a suspended product", []step{t1(activated), t1(suspended)}, t1(inactive), nil, ""},
@@ -257,7 +258,8 @@ func TestWithoutTenant(t *testing.T) {
 	s := begin(t, 1)
 	gone := s.must(event("gone", events.OfTenant(tenantID(1)), remove))
 	for _, p := range []events.Payload{
-		configure, usage, deactivate, reactivate, remove, relocate, events.TenantRenamed{URL: url(8)},
+		configure, usage, deactivate, reactivate, remove, relocate,
+		events.TenantRenamed{URL: url(8)},
 		activated, inactive, suspended, unsuspended, licensed, licensedV1, install, uninstall, reinstall,
 		grant, revoke, group, ungroup, permit, provision, deprovision,
 	} {

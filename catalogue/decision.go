@@ -1,6 +1,7 @@
 package catalogue
 
 import (
+	"crypto/sha256"
 	"fmt"
 
 	"github.com/google/uuid"
@@ -20,7 +21,7 @@ type decision struct {
 }
 
 // take decides one event of the request, with the claims that go with it.
-func (d *decision) take(e events.Event) error {
+func (d *decision) take(e events.Event, content [sha256.Size]byte) error {
 	head, err := d.facts.Head(e.About)
 	if err != nil {
 		return err
@@ -43,16 +44,20 @@ func (d *decision) take(e events.Event) error {
 		return err
 	}
 	for _, claim := range claims {
-		if err := d.add(claim, claim); err != nil {
+		content, err := ContentHash(claim)
+		if err != nil {
+			return err
+		}
+		if err := d.add(claim, claim, content); err != nil {
 			return err
 		}
 	}
-	return d.add(e, newest)
+	return d.add(e, newest, content)
 }
 
 // add folds an event into the layer and puts it into the unit. stored is the
 // event as it will be stored, newest the same in its newest version.
-func (d *decision) add(stored, newest events.Event) error {
+func (d *decision) add(stored, newest events.Event, content [sha256.Size]byte) error {
 	head, err := d.facts.Head(stored.About)
 	if err != nil {
 		return err
@@ -67,7 +72,7 @@ func (d *decision) add(stored, newest events.Event) error {
 	newest.RecordedTime = d.recorded // the fold keeps it with the answer
 	d.events = append(d.events, stored)
 	d.expected = append(d.expected, expected)
-	if err := Fold(d.facts, newest); err != nil {
+	if err := fold(d.facts, newest, content); err != nil {
 		return err
 	}
 	after, err := d.facts.Head(stored.About)

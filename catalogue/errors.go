@@ -87,8 +87,7 @@ func Refused(err error) bool {
 
 // Hint is what to do next, for errors that know it.
 func Hint(err error) string {
-	var refused *RefusedError
-	if errors.As(err, &refused) {
+	if refused, ok := errors.AsType[*RefusedError](err); ok {
 		return refused.Hint
 	}
 	return ""

@@ -24,7 +24,7 @@ func Evolve(s State, e events.Event) error {
 	case events.AccountContactsUpdated:
 		err = evolveContacts(s, p)
 	case events.ClaimTaken:
-		err = s.Put(events.Claim{Kind: p.Kind, Value: p.Value, Tenant: p.Tenant})
+		err = s.Put(events.Claim(p))
 	case events.ClaimReleased:
 		err = s.Delete(events.Claim{}.EntityKey())
 	case events.RestorationPlanned:
@@ -38,7 +38,7 @@ func Evolve(s State, e events.Event) error {
 			at.Region, at.Shard = p.Region, p.Shard
 		})
 	case events.ResourceProvisioned:
-		err = s.Put(events.Resource{Service: p.Service, Kind: p.Kind, Name: p.Name, Region: p.Region, Shard: p.Shard})
+		err = s.Put(events.Resource(p))
 	case events.ResourceDeprovisioned:
 		err = s.Delete(events.ResourceKey(p.Service, p.Kind, p.Name))
 	default:

@@ -80,6 +80,14 @@ type Facts interface {
 // aggregate's head, the answer to its id, the ids it issues. An event that does
 // not fit quarantines its aggregate and is not an error; errors are the store's.
 func Fold(f Facts, e events.Event) error {
+	content, err := ContentHash(e)
+	if err != nil {
+		return err
+	}
+	return fold(f, e, content)
+}
+
+func fold(f Facts, e events.Event, content [sha256.Size]byte) error {
 	h, err := f.Head(e.About)
 	if err != nil {
 		return err
@@ -94,10 +102,6 @@ func Fold(f Facts, e events.Event) error {
 	}
 	h = h.Advance(e)
 	if err := f.PutHead(e.About, h); err != nil {
-		return err
-	}
-	content, err := ContentHash(e)
-	if err != nil {
 		return err
 	}
 	answer := Answer{About: e.About, Seq: e.Seq, Version: h.Version, Recorded: e.RecordedTime, Content: content}

@@ -31,13 +31,15 @@ func one(e ...events.Event) catalogue.Request { return catalogue.Request{Events:
 func accountID(n int) events.AccountID {
 	return events.DeriveID[events.AccountID](fmt.Sprint("account", n))
 }
+
 func tenantID(n int) events.TenantID {
 	return events.DeriveID[events.TenantID](fmt.Sprint("tenant", n))
 }
+
 func productID(n int) events.ProductID {
 	return events.DeriveID[events.ProductID](fmt.Sprint("product", n))
 }
-func appID(n int) events.AppID { return events.DeriveID[events.AppID](fmt.Sprint("app", n)) }
+func appID() events.AppID { return events.DeriveID[events.AppID]("app") }
 
 func url(n int) string { return fmt.Sprintf("t%d.example.net", n) }
 

@@ -50,6 +50,7 @@ func TestMachine(t *testing.T) {
 			"repeat":   m.repeat,
 			"refuse":   m.refuse,
 			"lose ack": m.loseAck,
+			"flush":    m.flush,
 			"restart":  m.restart,
 			"lose":     m.lose,
 			"check":    m.check,
@@ -124,6 +125,13 @@ func (m *machine) loseAck(t *rapid.T) {
 	}
 	m.gen.Took(r, v)
 	m.sent = append(m.sent, sent{r, v})
+}
+
+// flush writes what was folded, as the Service does now and then.
+func (m *machine) flush(t *rapid.T) {
+	if err := m.store.Flush(); err != nil {
+		t.Fatal(err)
+	}
 }
 
 // restart flushes what was folded.

@@ -2,6 +2,7 @@ package catalogue
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"slices"
@@ -85,6 +86,8 @@ type Request struct {
 	// catalogue's log, of which this one is a copy: they are to stand here in
 	// the same way, or not at all. Only the catalogue itself may say so.
 	Recorded *Recorded
+
+	content [][sha256.Size]byte // ContentHash of each event, once it is sealed
 }
 
 // Recorded is what a log has added to the events of a unit.
@@ -165,7 +168,9 @@ func Open(ctx context.Context, c Config) (*Service, error) {
 		return nil, fmt.Errorf("open the catalogue: %w", err)
 	}
 	s := &Service{writer: w, seal: c.Seal, jobs: make(chan *job, queueLength), done: make(chan struct{})}
-	go s.run()
+	// A batch on its way is finished whatever becomes of ctx: it may be in the
+	// log already. Stopping goes through Close, which lets the queue run dry.
+	go s.run(context.WithoutCancel(ctx))
 	return s, nil
 }
 
@@ -255,8 +260,8 @@ func check(c Credential, r Request) error {
 	return nil
 }
 
-// sealAll seals the personal fields of the admitted requests, in the caller's
-// goroutine. The keys they need are made first, all with one wait for the disk.
+// sealAll seals the personal fields of the admitted requests and hashes their
+// content, in the caller's goroutine. The keys they need are made first, all with one wait for the disk.
 // What cannot be sealed gets its verdict.
 func (s *Service) sealAll(c Credential, requests []Request, admitted []int, verdicts []Verdict) []Request {
 	var all []events.Event
@@ -272,9 +277,12 @@ func (s *Service) sealAll(c Credential, requests []Request, admitted []int, verd
 	for at, i := range admitted {
 		r := requests[i]
 		sealed := make([]events.Event, len(r.Events))
+		r.content = make([][sha256.Size]byte, len(r.Events))
 		err := prepared
 		for k := 0; k < len(r.Events) && err == nil; k++ {
-			sealed[k], err = seal(r.Events[k])
+			if sealed[k], err = seal(r.Events[k]); err == nil {
+				r.content[k], err = ContentHash(sealed[k])
+			}
 		}
 		if err != nil {
 			verdicts[i] = refusedVerdict(r, err)
@@ -325,11 +333,8 @@ func (s *Service) Close() error {
 
 // run is the Service's goroutine: it gathers the calls that wait and commits
 // them together.
-func (s *Service) run() {
+func (s *Service) run(ctx context.Context) {
 	defer close(s.done)
-	// A batch on its way is finished whatever its callers do: it may be in the
-	// log already. Stopping goes through Close, which lets the queue run dry.
-	ctx := context.Background()
 	for first := range s.jobs {
 		batch := []*job{first}
 		count := len(first.requests)

@@ -238,8 +238,8 @@ func (w *writer) decide(layer Layer, a *ask, base, next events.Seq) outcome {
 	inner := layer.Begin()
 	d := &decision{facts: inner, base: base, next: next}
 	d.recorded, d.via = w.stamp(a)
-	for _, e := range own {
-		if err := d.take(e); err != nil {
+	for i, e := range own {
+		if err := d.take(e, a.request.content[i]); err != nil {
 			*a.verdict = refusedEvent(e, head, err)
 			return answered
 		}
@@ -269,7 +269,7 @@ func (w *writer) repeat(layer Layer, a *ask, head Head, base events.Seq) (bool, 
 	own := a.request.Events
 	var answer Answer
 	seen := 0
-	for _, e := range own {
+	for i, e := range own {
 		first, found, err := layer.Answer(e.ID)
 		if err != nil {
 			*a.verdict = refusedEvent(e, head, err)
@@ -278,11 +278,8 @@ func (w *writer) repeat(layer Layer, a *ask, head Head, base events.Seq) (bool, 
 		if !found {
 			continue
 		}
-		content, err := ContentHash(e)
-		if err == nil && (first.About != e.About || first.Content != content) {
-			err = refuse(ErrIDReused, "make a new id for a new event", "%s stands at %d with other content", e.ID, first.Seq)
-		}
-		if err != nil {
+		if first.About != e.About || first.Content != a.request.content[i] {
+			err := refuse(ErrIDReused, "make a new id for a new event", "%s stands at %d with other content", e.ID, first.Seq)
 			*a.verdict = refusedEvent(e, head, err)
 			return true, answered
 		}
