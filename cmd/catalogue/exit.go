@@ -84,7 +84,7 @@ func refused(err error) bool {
 func explain(err error) string {
 	text := err.Error()
 	var wrongUsage *usageError
-	if errors.As(err, &wrongUsage) || strings.HasPrefix(text, "unknown command") {
+	if errors.As(err, &wrongUsage) && !strings.Contains(text, "--help") {
 		return text + "; see catalogue --help"
 	}
 	if errors.Is(err, context.Canceled) {

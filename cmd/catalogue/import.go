@@ -7,7 +7,6 @@ import (
 	"io"
 	"os"
 	"text/tabwriter"
-	"time"
 
 	"github.com/spf13/cobra"
 
@@ -67,7 +66,7 @@ func (a *app) runImport(ctx context.Context, r *remote, path string, dryRun bool
 	if err != nil {
 		return err
 	}
-	stop := follow(ctx, r, name, p)
+	stop := watchImport(ctx, r, name, p)
 	raw, err := r.ask(ctx, operators+"import.run", api.ImportRunRequest{Import: name, DryRun: dryRun})
 	stop()
 	if err != nil {
@@ -111,37 +110,21 @@ func upload(ctx context.Context, r *remote, in io.Reader) (name string, err erro
 	}
 }
 
-// follow tells how far an import has come, until it is stopped.
-func follow(ctx context.Context, r *remote, name string, p *progress) (stop func()) {
-	ctx, cancel := context.WithCancel(ctx)
-	ended := make(chan struct{})
-	go func() {
-		defer close(ended)
-		phase := ""
-		tick := time.NewTicker(time.Second / 2)
-		defer tick.Stop()
-		for {
-			select {
-			case <-ctx.Done():
-				return
-			case <-tick.C:
-			}
-			s, err := get[api.ImportStatus](ctx, r, operators+"import.status", api.ImportStatusRequest{Import: name})
-			if err != nil {
-				return // it is for show, and the run says what goes wrong
-			}
-			if s.Phase != phase {
-				phase = s.Phase
-				p.line("%s", phase)
-			}
-			p.count("lines", s.Lines)
+// watchImport shows how far an import has come, until it is stopped.
+func watchImport(ctx context.Context, r *remote, name string, p *progress) (stop func()) {
+	phase := ""
+	return poll(ctx, p, func(ctx context.Context) bool {
+		s, err := get[api.ImportStatus](ctx, r, operators+"import.status", api.ImportStatusRequest{Import: name})
+		if err != nil {
+			return false // it is for show; the run itself says what goes wrong
 		}
-	}()
-	return func() {
-		cancel()
-		<-ended
-		p.clear()
-	}
+		if s.Phase != phase {
+			phase = s.Phase
+			p.line("%s", phase)
+		}
+		p.count("lines", s.Lines)
+		return true
+	})
 }
 
 func importTable(w *tabwriter.Writer, r api.ImportReport) {

@@ -5,6 +5,7 @@ import (
 	"encoding"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -82,6 +83,17 @@ func parse(name, text string, into encoding.TextUnmarshaler) error {
 
 // completeTenants offers the ids of tenants that there are.
 func completeTenants(w *where) cobra.CompletionFunc {
+	return complete(w, func(ctx context.Context, r *remote) (found []cobra.Completion, err error) {
+		out, err := get[api.TenantListResponse](ctx, r, services+"tenant.list", api.TenantListRequest{Limit: 1000})
+		for _, t := range out.Tenants {
+			found = append(found, cobra.CompletionWithDesc(t.ID.String(), t.URL))
+		}
+		return found, err
+	})
+}
+
+// complete offers what the daemon has for the first argument.
+func complete(w *where, list func(context.Context, *remote) ([]cobra.Completion, error)) cobra.CompletionFunc {
 	return func(cmd *cobra.Command, args []string, begun string) ([]cobra.Completion, cobra.ShellCompDirective) {
 		if len(args) > 0 {
 			return nil, cobra.ShellCompDirectiveNoFileComp
@@ -89,18 +101,13 @@ func completeTenants(w *where) cobra.CompletionFunc {
 		ctx, cancel := context.WithTimeout(cmd.Context(), time.Second)
 		defer cancel()
 		var found []cobra.Completion
-		err := w.with(ctx, func(ctx context.Context, r *remote) error {
-			out, err := get[api.TenantListResponse](ctx, r, services+"tenant.list", api.TenantListRequest{Limit: 1000})
-			for _, t := range out.Tenants {
-				if strings.HasPrefix(t.ID.String(), begun) {
-					found = append(found, cobra.CompletionWithDesc(t.ID.String(), t.URL))
-				}
-			}
+		err := w.with(ctx, func(ctx context.Context, r *remote) (err error) {
+			found, err = list(ctx, r)
 			return err
 		})
 		if err != nil {
 			return nil, cobra.ShellCompDirectiveError | cobra.ShellCompDirectiveNoFileComp
 		}
-		return found, cobra.ShellCompDirectiveNoFileComp
+		return slices.DeleteFunc(found, func(c cobra.Completion) bool { return !strings.HasPrefix(c, begun) }), cobra.ShellCompDirectiveNoFileComp
 	}
 }

@@ -18,7 +18,8 @@ type Streams struct {
 // app is what every command shares.
 type app struct {
 	Streams
-	output string // -o
+	output  string // -o
+	running bool   // the command line was understood, a command runs
 }
 
 // Main runs one command line and gives the exit code.
@@ -30,6 +31,9 @@ func Main(ctx context.Context, args []string, streams Streams) int {
 	root.SetOut(streams.Out)
 	root.SetErr(streams.Err)
 	err := root.ExecuteContext(ctx)
+	if err != nil && !a.running {
+		err = usage(err) // cobra did not get past the command line
+	}
 	if err != nil {
 		fmt.Fprintln(streams.Err, "catalogue:", explain(err))
 	}
@@ -40,6 +44,17 @@ func (a *app) root() *cobra.Command {
 	root := &cobra.Command{
 		Use:   "catalogue",
 		Short: "An event-sourced tenant catalogue: nothing is deleted that cannot be brought back, proven",
+		Long: `The tenant catalogue: a daemon that keeps the log and its views, and the commands of
+operators and auditors, which find a running daemon by --data, --context or --server.
+
+Exit codes:
+  0  done
+  1  failed; the message says why
+  2  the command line is wrong
+  3  somebody else was first: read again and retry
+  4  refused by a rule or a safeguard: asking again will not help
+  5  some of it was done, some not; the answer says what
+  6  a verification found differences`,
 		// Errors are printed once, by Main; usage only when it was wrong.
 		SilenceErrors: true,
 		SilenceUsage:  true,
@@ -48,7 +63,21 @@ func (a *app) root() *cobra.Command {
 		},
 	}
 	root.PersistentFlags().StringVarP(&a.output, "output", "o", "table", "form of the answer: table, json or yaml")
-	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usage(err) })
-	root.AddCommand(a.serve(), a.drill(), a.tenant(), a.product(), a.apps(), a.importFile(), a.export(), a.views(), a.rebuild(), a.version())
+	root.AddCommand(a.serve(), a.drill(), a.tenant(), a.product(), a.apps(), a.history(), a.asOf(), a.diff(), a.lookup(),
+		a.restore(), a.importFile(), a.export(), a.views(), a.rebuild(), a.verify(), a.version())
+	a.watch(root)
 	return root
+}
+
+// watch makes every command say that it runs.
+func (a *app) watch(cmd *cobra.Command) {
+	if run := cmd.RunE; run != nil {
+		cmd.RunE = func(cmd *cobra.Command, args []string) error {
+			a.running = true
+			return run(cmd, args)
+		}
+	}
+	for _, child := range cmd.Commands() {
+		a.watch(child)
+	}
 }

@@ -118,7 +118,9 @@ func openDoors(ctx context.Context, sys *daemon.System, address string) (url str
 	}
 	door, err := gate.Open(ctx, gate.Config{
 		Conn: conn, API: service, Version: version, Logger: sys.Logger,
-		Listener: func(endpoint string, status int, took time.Duration) { counts.Request(metrics.DoorNATS, endpoint, status, took) },
+		Listener: func(endpoint string, status int, took time.Duration) {
+			counts.Request(metrics.DoorNATS, endpoint, status, took)
+		},
 	})
 	if err != nil {
 		return "", nil, errors.Join(err, listener.Close())
