@@ -161,13 +161,13 @@ func parsePoint(text string, now events.Time) (asked, error) {
 		return asked{seq: events.Seq(seq)}, nil
 	}
 	if ago, ok := strings.CutPrefix(text, "-"); ok {
-		d, err := time.ParseDuration(ago)
-		if err != nil || d <= 0 || strings.HasPrefix(ago, "-") {
+		d, err := parseDuration(ago)
+		if err != nil {
 			return wrong("no duration follows the minus sign")
 		}
 		return asked{time: now.Add(-d)}, nil
 	}
-	if before, run, ok := strings.Cut(text, "before "); ok {
+	if before, run, ok := cutBefore(text); ok {
 		id, err := events.ParseID[events.RunID](run)
 		if err != nil {
 			return wrong(err.Error())
@@ -176,7 +176,7 @@ func parsePoint(text string, now events.Time) (asked, error) {
 		if before == "" {
 			return a, nil
 		}
-		if a.earlier, err = time.ParseDuration(strings.TrimSuffix(before, " ")); err != nil || a.earlier <= 0 {
+		if a.earlier, err = parseDuration(before); err != nil {
 			return wrong("no duration stands before the word before")
 		}
 		return a, nil
@@ -186,4 +186,22 @@ func parsePoint(text string, now events.Time) (asked, error) {
 		return wrong("it is no time in UTC")
 	}
 	return asked{time: t}, nil
+}
+
+// cutBefore cuts "5m before run_…" or "before run_…" at the word.
+func cutBefore(text string) (duration, run string, ok bool) {
+	if run, ok = strings.CutPrefix(text, "before "); ok {
+		return "", run, true
+	}
+	duration, run, ok = strings.Cut(text, " before ")
+	return duration, run, ok && duration != ""
+}
+
+// parseDuration reads a positive duration without a sign.
+func parseDuration(text string) (time.Duration, error) {
+	d, err := time.ParseDuration(text)
+	if err == nil && (d <= 0 || text[0] == '+') {
+		err = fmt.Errorf("%w: %q is not a time that passes", ErrPoint, text)
+	}
+	return d, err
 }

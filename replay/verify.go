@@ -44,7 +44,8 @@ const maxFaults = 100
 
 // Verify is fsck: it reads the whole log again, checks it in itself, and folds it
 // into scratch views, which scratch opens and Verify closes. Every row of every
-// subject must be the same. progress, when set, hears how far it has come.
+// subject must be the same; when the log has a gap, nothing can be said of them,
+// and the report has no views. progress, when set, hears how far it has come.
 func Verify(ctx context.Context, log Log, stream string, subjects []Subject, scratch func(projectors.Projector) (*viewdb.DB, error), progress func(at, of events.Seq)) (Report, error) {
 	v := &verifier{stream: stream, log: newLogCheck()}
 	defer v.close()
@@ -74,6 +75,7 @@ type verifier struct {
 	upTo    events.Seq
 	views   []*verified
 	log     *logCheck
+	torn    bool    // the log has a gap: no view can be folded any further
 	faults  []Fault // of the views
 	decoded []projectors.Recorded
 }
@@ -98,8 +100,12 @@ func (v *verifier) fold(stored []events.Stored) error {
 	v.decoded = projectors.Decode(v.decoded, stored)
 	rolls := make([]events.Rolling, len(stored))
 	for i, s := range stored {
+		v.torn = v.torn || s.Seq != v.log.at+1
 		v.log.add(s, v.decoded[i].Err)
 		rolls[i] = v.log.hash
+	}
+	if v.torn {
+		return nil
 	}
 	var wg sync.WaitGroup
 	errs := make([]error, len(v.views))
@@ -123,7 +129,10 @@ func (v *verifier) fold(stored []events.Stored) error {
 // report compares every subject with its fresh fold.
 func (v *verifier) report() (Report, error) {
 	v.log.end(v.upTo)
-	r := Report{Events: v.log.at}
+	r := Report{Events: v.log.at, Faults: v.log.faults}
+	if v.torn {
+		return r, nil
+	}
 	for _, view := range v.views {
 		have, rows, err := viewdb.Digest(view.Snapshot)
 		if err != nil {
@@ -150,7 +159,7 @@ func (v *verifier) report() (Report, error) {
 		}
 		v.faults = append(v.faults, faults...)
 	}
-	r.Faults = append(v.log.faults, v.faults...)
+	r.Faults = append(r.Faults, v.faults...)
 	return r, nil
 }
 

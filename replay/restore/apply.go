@@ -17,6 +17,10 @@ const (
 	chunkBytes   = 8 << 20
 )
 
+// failureBytes bounds the reasons of all failures together: they go into one
+// event.
+const failureBytes = 256 << 10
+
 // Apply brings the plan's targets back, each in one unit, and records the end.
 // It may be called again, after a crash at any point or out of doubt: what was
 // done is answered from the log and not done twice. A target that changed since
@@ -69,7 +73,7 @@ func (a *application) run(ctx context.Context) error {
 		then := r.At(a.rec.plan.AsOf)
 		p := Plan{Cut: a.rec.plan.Cut, AsOf: a.rec.plan.AsOf, Ask: Ask{
 			Mode: a.rec.plan.Mode, Cause: a.rec.plan.Cause, Accept: acceptable,
-		}}
+		}, restoration: restorations(then)}
 		for _, planned := range a.rec.plan.Targets {
 			t, err := p.target(then, planned.Tenant)
 			if err != nil {
@@ -151,18 +155,22 @@ func (a *application) publish(ctx context.Context) error {
 
 // finish records the end and waits until it shows in every view.
 func (a *application) finish(ctx context.Context) error {
+	for i, f := range a.failed {
+		a.failed[i].Why = shorten(f.Why, failureBytes/len(a.failed))
+	}
 	end := a.engine.event(a.rec.id, a.rec.actor, a.rec.at, "finished", events.RestorationFinished{
 		Begin: a.rec.planned + 1, End: max(a.end, a.rec.planned), Restored: a.restored, Failed: a.failed,
 	})
 	verdict := a.engine.cfg.Service.Publish(ctx, credential, catalogue.Request{Events: []events.Event{end}})[0]
-	if errors.Is(verdict.Err, catalogue.ErrIDReused) {
-		return nil // somebody else who applied it came first, and found other failures
-	}
-	if verdict.Err != nil {
+	seq := verdict.Seq
+	var refused *catalogue.RefusedError
+	switch {
+	case errors.As(verdict.Err, &refused) && errors.Is(refused, catalogue.ErrIDReused):
+		seq = refused.Last // somebody else who applied it came first, and found other failures
+	case verdict.Err != nil:
 		return verdict.Err
-	}
-	if !verdict.Duplicate {
+	case !verdict.Duplicate:
 		a.added++
 	}
-	return a.engine.cfg.Views.WaitFor(ctx, verdict.Seq)
+	return a.engine.cfg.Views.WaitFor(ctx, seq)
 }

@@ -96,8 +96,8 @@ type evidence struct {
 	rec     recorded
 	fold    *replay.Independent
 	targets map[events.TenantID]*target
-	touched map[events.TenantID]bool // neighbours with an event of the restoration
-	since   map[events.TenantID]bool // neighbours with an event of their own since the plan
+	touched map[events.Aggregate]bool // no target's, with an event of the restoration
+	since   map[events.TenantID]bool  // neighbours with an event of their own since the plan
 	cutTime events.Time
 }
 
@@ -111,7 +111,7 @@ type target struct {
 
 func newEvidence(rec recorded) *evidence {
 	ev := &evidence{
-		rec: rec, targets: map[events.TenantID]*target{}, touched: map[events.TenantID]bool{}, since: map[events.TenantID]bool{},
+		rec: rec, targets: map[events.TenantID]*target{}, touched: map[events.Aggregate]bool{}, since: map[events.TenantID]bool{},
 	}
 	failed := map[events.TenantID]bool{}
 	for _, f := range rec.finished.Failed {
@@ -130,16 +130,15 @@ func (ev *evidence) see(e events.Event) {
 	if e.Seq <= ev.rec.plan.Cut {
 		ev.cutTime = e.RecordedTime
 	}
+	if e.Run == RunOf(ev.rec.id) && e.About != events.OfRestoration(ev.rec.id) && ev.targets[tenantOf(e)] == nil {
+		ev.touched[e.About] = true
+	}
 	tenant := e.About.Tenant()
 	if tenant.IsZero() {
 		return
 	}
-	own := e.Run == RunOf(ev.rec.id)
 	t := ev.targets[tenant]
 	if t == nil {
-		if own {
-			ev.touched[tenant] = true
-		}
 		if e.Seq > ev.rec.planned {
 			ev.since[tenant] = true
 		}
@@ -149,6 +148,17 @@ func (ev *evidence) see(e events.Event) {
 	if p, ok := e.Payload.(events.TenantRestored); ok && p.Restoration == ev.rec.id {
 		t.last, t.said = e.Seq, p.Digest
 	}
+}
+
+// tenantOf is the tenant that an event, or a claim, is about.
+func tenantOf(e events.Event) events.TenantID {
+	switch p := e.Payload.(type) {
+	case events.ClaimTaken:
+		return p.Tenant
+	case events.ClaimReleased:
+		return p.Tenant
+	}
+	return e.About.Tenant()
 }
 
 // restoration tells what an earlier restoration set out to do, from the fold.
@@ -191,9 +201,9 @@ func (e *Engine) certify(rec recorded, ev *evidence, pinned *projectors.Pinned) 
 	}
 	c.Accounts = len(accounts)
 	c.neighbours(ev, wrong)
-	c.OK = len(c.Faults) == 0 && c.DigestMismatches == 0 && c.NeighboursChanged == 0 &&
-		len(end.Failed) == 0 && c.RPOSeconds <= c.RPOObjective && c.RTOSeconds <= c.RTOObjective
-	c.Same, err = c.fingerprint()
+	proven := len(c.Faults) == 0 && c.DigestMismatches == 0 && c.NeighboursChanged == 0 && len(end.Failed) == 0
+	c.OK = proven && c.RPOSeconds <= c.RPOObjective && c.RTOSeconds <= c.RTOObjective
+	c.Same, err = c.fingerprint(proven)
 	return c, err
 }
 
@@ -264,7 +274,9 @@ func (c *Certificate) verify(ev *evidence, tenant events.TenantID, t *target, ac
 	if err != nil {
 		return "", err
 	}
-	c.count(ev, t, should)
+	if err := c.count(ev, t, should); err != nil {
+		return "", err
+	}
 	if record, ok := is.state.Tenant(); ok {
 		accounts[record.Account] = true
 		c.ActiveUsers += record.ActiveUsers
@@ -287,27 +299,24 @@ func (c *Certificate) verify(ev *evidence, tenant events.TenantID, t *target, ac
 
 // count tells what became of the tenant's events after the cut and before the
 // restoration.
-func (c *Certificate) count(ev *evidence, t *target, should told) {
-	illegal := map[events.Seq]bool{}
-	for _, i := range should.illegal {
-		illegal[i.Seq] = true
+func (c *Certificate) count(ev *evidence, t *target, should told) error {
+	what, err := t.line.fates(ev.rec.plan.Cut, ev.rec.plan.AsOf, ev.rec.plan.Cause, should)
+	if err != nil {
+		return err
 	}
-	for _, e := range t.line.events {
-		switch {
-		case e.Seq <= ev.rec.plan.Cut || e.Seq > t.plan.Pinned:
-		case ev.rec.plan.Cause.Selects(e):
-			c.EventsUndone++
-		case isRestored(e):
-		case ev.rec.plan.Mode == events.Undo && !illegal[e.Seq]:
-			c.EventsKept++
-		default:
-			c.EventsLost++
-			c.RPOSeconds = max(c.RPOSeconds, e.RecordedTime.Sub(ev.cutTime).Seconds())
-		}
+	c.EventsUndone += len(what.undone)
+	c.EventsKept += len(what.kept)
+	c.EventsLost += len(what.lost)
+	for _, e := range what.lost {
+		c.RPOSeconds = max(c.RPOSeconds, e.RecordedTime.Sub(ev.cutTime).Seconds())
 	}
+	return nil
 }
 
 func (c *Certificate) neighbours(ev *evidence, wrong map[events.Aggregate]bool) {
+	for about := range ev.touched {
+		c.Faults = append(c.Faults, replay.Fault{About: about, What: "it is no target and has an event of the restoration"})
+	}
 	for about := range ev.fold.States {
 		tenant := about.Tenant()
 		if tenant.IsZero() || ev.targets[tenant] != nil {
@@ -315,10 +324,7 @@ func (c *Certificate) neighbours(ev *evidence, wrong map[events.Aggregate]bool) 
 		}
 		c.NeighboursChecked++
 		switch {
-		case ev.touched[tenant]:
-			c.NeighboursChanged++
-			c.Faults = append(c.Faults, replay.Fault{About: about, What: "it is no target and has an event of the restoration"})
-		case wrong[about]:
+		case ev.touched[about], wrong[about]:
 			c.NeighboursChanged++
 		case !ev.since[tenant]:
 			c.NeighboursUntouched++
@@ -328,10 +334,10 @@ func (c *Certificate) neighbours(ev *evidence, wrong map[events.Aggregate]bool) 
 
 // fingerprint hashes everything but times, Seqs, event ids and what traffic
 // beside the restoration changes.
-func (c *Certificate) fingerprint() (string, error) {
+func (c *Certificate) fingerprint(proven bool) (string, error) {
 	raw, err := json.Marshal([]any{
 		c.Restoration, c.Mode, c.Cut, c.AsOf, c.TenantsVerified, c.DigestMismatches, c.NeighboursChanged,
-		c.EventsUndone, c.EventsKept, c.EventsLost, c.Accounts, c.ActiveUsers, c.OK,
+		c.EventsUndone, c.EventsKept, c.EventsLost, c.Accounts, c.ActiveUsers, proven,
 	})
 	if err != nil {
 		return "", err

@@ -20,6 +20,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -111,8 +112,13 @@ func RunOf(id events.RestoreID) events.RunID { return events.DeriveID[events.Run
 // source is the CloudEvents source of a restoration's events.
 const source = "/catalogue/restore"
 
-// targetsPerEvent bounds how many targets one planned event lists.
-const targetsPerEvent = 4000
+// A planned event lists at most so many targets, and so many that wait, so that
+// both fit below events.MaxEventBytes.
+const (
+	targetsPerEvent = 4000
+	waitingPerEvent = 1000
+	whyBytes        = 300 // of the reason why one waits
+)
 
 // record appends the plan as one unit.
 func (e *Engine) record(ctx context.Context, p Plan) error {
@@ -120,19 +126,20 @@ func (e *Engine) record(ctx context.Context, p Plan) error {
 	var waiting []events.RestoreFailure
 	for _, t := range p.Targets {
 		if t.Waits() {
-			waiting = append(waiting, events.RestoreFailure{Tenant: t.Tenant, Why: t.Conflicts[0].Detail})
+			waiting = append(waiting, events.RestoreFailure{Tenant: t.Tenant, Why: shorten(t.Conflicts[0].Detail, whyBytes)})
 			continue
 		}
 		targets = append(targets, events.RestoreTarget{
 			Tenant: t.Tenant, Pinned: t.Pinned, Digest: t.digest, Parts: uint32(len(t.parts)),
 		})
 	}
-	parts := max(chunks(len(targets)), chunks(len(waiting)))
+	parts := max(chunks(len(targets), targetsPerEvent), chunks(len(waiting), waitingPerEvent))
 	unit := make([]events.Event, parts)
 	for i := range unit {
 		unit[i] = e.event(p.ID, p.Ask.Actor, e.now(), fmt.Sprintf("planned/%d", i+1), events.RestorationPlanned{
 			Mode: p.Ask.Mode, Cut: p.Cut, AsOf: p.AsOf, Point: p.Ask.Point, Cause: p.Ask.Cause, Reason: p.Ask.Reason,
-			Part: uint32(i + 1), Parts: uint32(parts), Targets: chunk(targets, i), Waiting: chunk(waiting, i),
+			Part: uint32(i + 1), Parts: uint32(parts),
+			Targets: chunk(targets, i, targetsPerEvent), Waiting: chunk(waiting, i, waitingPerEvent),
 		})
 	}
 	verdict := e.cfg.Service.Publish(ctx, credential, catalogue.Request{Events: unit})[0]
@@ -142,11 +149,19 @@ func (e *Engine) record(ctx context.Context, p Plan) error {
 	return e.cfg.Views.WaitFor(ctx, verdict.Seq)
 }
 
-func chunks(n int) int { return (n + targetsPerEvent - 1) / targetsPerEvent }
+func chunks(n, size int) int { return (n + size - 1) / size }
 
-func chunk[T any](list []T, i int) []T {
-	from := min(i*targetsPerEvent, len(list))
-	return list[from:min(from+targetsPerEvent, len(list))]
+func chunk[T any](list []T, i, size int) []T {
+	from := min(i*size, len(list))
+	return list[from:min(from+size, len(list))]
+}
+
+// shorten cuts a text to at most limit bytes, at a character's edge.
+func shorten(text string, limit int) string {
+	if len(text) <= limit {
+		return text
+	}
+	return strings.ToValidUTF8(text[:limit], "")
 }
 
 // event makes an event of the restoration itself; name makes its id.

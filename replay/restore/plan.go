@@ -89,6 +89,8 @@ type Plan struct {
 	Accounts int              `json:"accounts"`     // whose tenants they are
 	Users    uint64           `json:"active_users"` // of the targets
 	Recorded bool             `json:"recorded"`
+
+	restoration func(events.RestoreID) (events.Restoration, error)
 }
 
 // Plan finds the tenants, the cut, and for each tenant what it comes back to
@@ -158,7 +160,7 @@ func (p *Plan) draw(r *history.Reader, now events.Time) error {
 		return fmt.Errorf("%q stands for %d, but %w: events recorded by then come later, the first at %d; choose a seq:N",
 			p.Ask.Point, point.Seq, ErrAmbiguous, point.Ambiguous[0].Seq)
 	}
-	p.Point, p.Cut, p.AsOf = point, point.Seq, r.Head()
+	p.Point, p.Cut, p.AsOf, p.restoration = point, point.Seq, r.Head(), restorations(r)
 	chosen, err := p.choose(r)
 	if err != nil {
 		return err

@@ -14,7 +14,7 @@ import (
 // target works out one tenant of the plan.
 func (p *Plan) target(r *history.Reader, tenant events.TenantID) (Target, error) {
 	t := Target{Tenant: tenant}
-	line, err := readTimeline(r, tenant)
+	line, err := readTimeline(r, tenant, p.restoration)
 	switch {
 	case errors.Is(err, replay.ErrQuarantined):
 		t.conflict(ConflictQuarantined, "%v", err)
@@ -73,48 +73,49 @@ func (p *Plan) fill(t *Target, line timeline) error {
 		head = head.Advance(e)
 	}
 	t.Pinned, t.epoch = head.Seq, head.Epoch+1
-	p.count(t, line, then)
+	what, err := line.fates(p.Cut, p.AsOf, p.Ask.Cause, then)
+	if err != nil {
+		return err
+	}
+	p.count(t, what)
 	return p.compare(t, now.state)
 }
 
 // count tells what becomes of the events after the cut, and raises the
-// conflicts that follow from them.
-func (p *Plan) count(t *Target, line timeline, then told) {
-	var others, after int // events of others: all, and those after the cause's last
+// conflicts that follow from it.
+func (p *Plan) count(t *Target, what fates) {
+	t.Undone, t.Kept, t.Lost = len(what.undone), len(what.kept), len(what.lost)
+	var last events.Seq // of the cause's
 	tombstone := false
-	for _, e := range line.events {
-		if e.Seq <= p.Cut || isRestored(e) && !p.Ask.Cause.Selects(e) {
-			continue
-		}
-		if p.Ask.Cause.Selects(e) {
-			t.Undone++
-			after = 0
-			tombstone = tombstone || e.Type() == events.TenantDeleted{}.EventType()
-			continue
-		}
-		others++
-		after++
+	for _, e := range what.undone {
+		last = e.Seq
+		tombstone = tombstone || e.Type() == events.TenantDeleted{}.EventType()
 	}
-	if p.Ask.Mode == events.Undo {
-		t.Kept, t.Lost = others-len(then.illegal), len(then.illegal)
-	} else {
-		t.Lost = others
+	after := 0
+	for _, e := range what.lost {
+		if e.Seq > last {
+			after++
+		}
 	}
 	if t.Undone == 0 && !p.Ask.Cause.IsZero() {
 		t.conflict(ConflictNotTouched, "the cause has no event on it after %d", p.Cut)
 	}
 	if tombstone && t.From != events.TenantStatusDeleted {
-		p.acceptable(t, ConflictNotDeleted, "the cause deleted it, and it is %s now", t.From)
+		p.acceptable(t, Conflict{
+			Kind: ConflictNotDeleted, Detail: fmt.Sprintf("the cause deleted it, and it is %s now", t.From),
+		})
 	}
 	if p.Ask.Mode == events.Rewind && after > 0 && !p.Ask.Cause.IsZero() {
-		p.acceptable(t, ConflictChanged, "it had %d events of others after the cause's last; a rewind loses them", after)
+		p.acceptable(t, Conflict{
+			Kind: ConflictChanged, Detail: fmt.Sprintf("it had %d events of others after the cause's last; a rewind loses them", after),
+		})
 	}
-	if len(then.illegal) > 0 {
-		p.acceptable(t, ConflictIllegal, "%d kept events are illegal without the cause's, the first at %d: %s",
-			len(then.illegal), then.illegal[0].Seq, then.illegal[0].Why)
-		if n := len(t.Conflicts); n > 0 && t.Conflicts[n-1].Kind == ConflictIllegal {
-			t.Conflicts[n-1].Illegal = then.illegal
-		}
+	if n := len(what.illegal); n > 0 {
+		first := what.illegal[0]
+		p.acceptable(t, Conflict{
+			Kind: ConflictIllegal, Illegal: what.illegal,
+			Detail: fmt.Sprintf("%d kept events are illegal without the cause's, the first at %d: %s", n, first.Seq, first.Why),
+		})
 	}
 }
 
@@ -200,14 +201,27 @@ func split(entities events.Entities) ([]events.Entities, error) {
 	return parts, nil
 }
 
+// restorations looks up what earlier restorations set out to do, each once: a
+// plan of thousands of targets is long to read.
+func restorations(r *history.Reader) func(events.RestoreID) (events.Restoration, error) {
+	known := map[events.RestoreID]events.Restoration{}
+	return func(id events.RestoreID) (events.Restoration, error) {
+		if found, ok := known[id]; ok {
+			return found, nil
+		}
+		past, err := replay.AsOf(r, events.OfRestoration(id), r.Head())
+		if err != nil {
+			return events.Restoration{}, err
+		}
+		known[id], _ = past.State[events.Restoration{}.EntityKey()].(events.Restoration) // planned, so it is there
+		return known[id], nil
+	}
+}
+
 // readTimeline reads a tenant's whole history. The error matches
 // replay.ErrQuarantined when an event cannot be read.
-func readTimeline(r *history.Reader, tenant events.TenantID) (timeline, error) {
-	line := timeline{restoration: func(id events.RestoreID) (events.Restoration, error) {
-		past, err := replay.AsOf(r, events.OfRestoration(id), r.Head())
-		found, _ := past.State[events.Restoration{}.EntityKey()].(events.Restoration) // there when err is nil
-		return found, err
-	}}
+func readTimeline(r *history.Reader, tenant events.TenantID, restoration func(events.RestoreID) (events.Restoration, error)) (timeline, error) {
+	line := timeline{restoration: restoration}
 	err := r.Of(events.OfTenant(tenant), 0, r.Head(), func(s events.Stored) error {
 		e, err := events.Decode(s)
 		if err != nil {
@@ -225,10 +239,10 @@ func (t *Target) conflict(kind ConflictKind, format string, args ...any) {
 }
 
 // acceptable notes a reason to wait, unless it was accepted.
-func (p *Plan) acceptable(t *Target, kind ConflictKind, format string, args ...any) {
-	if slices.Contains(p.Ask.Accept, kind) {
-		t.Accepted = append(t.Accepted, kind)
+func (p *Plan) acceptable(t *Target, c Conflict) {
+	if slices.Contains(p.Ask.Accept, c.Kind) {
+		t.Accepted = append(t.Accepted, c.Kind)
 		return
 	}
-	t.conflict(kind, format, args...)
+	t.Conflicts = append(t.Conflicts, c)
 }

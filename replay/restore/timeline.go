@@ -25,9 +25,8 @@ type without struct {
 // told is what a timeline leads to.
 type told struct {
 	state   catalogue.MapState
-	kept    int // events after the first cut that were decided again and stay
-	undone  int // the causes' own
-	illegal []Illegal
+	stands  map[events.Seq]bool // events after the first cut that are in the state
+	illegal []Illegal           // events after the first cut that the state they met refused
 }
 
 // Illegal is a kept event that the state it meets now refuses.
@@ -47,30 +46,44 @@ func (t timeline) at(seq events.Seq) (told, error) { return t.tell(seq, nil) }
 // what is left out, so that state is derived again: a rewind's by telling the
 // timeline up to its cut, an undo's by leaving out its cause as well.
 func (t timeline) tell(upTo events.Seq, out []without) (told, error) {
-	result := told{state: catalogue.MapState{}}
 	cut := upTo
 	for _, w := range out {
 		cut = min(cut, w.cut)
 	}
-	for _, e := range t.events {
-		if e.Seq > upTo {
-			break
+	result, rest, err := t.begin(upTo, cut, out)
+	if err != nil {
+		return result, err
+	}
+	for _, e := range rest {
+		switch {
+		case e.Seq > upTo:
+			return result, nil
+		case e.Seq <= cut:
+			err = catalogue.Evolve(result.state, e)
+		case !leftOut(e, out) && !isRestored(e):
+			err = result.decideAgain(e)
 		}
-		if e.Seq <= cut {
-			if err := catalogue.Evolve(result.state, e); err != nil {
-				return result, err
-			}
-			continue
-		}
-		if leftOut(e, out) {
-			result.undone++
-			continue
-		}
-		if err := t.decideAgain(&result, e, out); err != nil {
+		if err != nil {
 			return result, err
 		}
 	}
 	return result, nil
+}
+
+// begin finds where to begin telling: with the last restoration between the
+// cut and upTo that is not left out, since nothing before it shows any more; or
+// with nothing and the first event.
+func (t timeline) begin(upTo, cut events.Seq, out []without) (told, []events.Event, error) {
+	for i := len(t.events) - 1; i >= 0 && t.events[i].Seq > cut; i-- {
+		e := t.events[i]
+		restored, ok := e.Payload.(events.TenantRestored)
+		if !ok || restored.Part > 1 || e.Seq > upTo || leftOut(e, out) {
+			continue
+		}
+		derived, err := t.restoreAgain(e.Seq, restored, out)
+		return derived, t.events[i+1:], err
+	}
+	return told{state: catalogue.MapState{}, stands: map[events.Seq]bool{}}, t.events, nil
 }
 
 func leftOut(e events.Event, out []without) bool {
@@ -82,37 +95,68 @@ func leftOut(e events.Event, out []without) bool {
 	return false
 }
 
-func (t timeline) decideAgain(result *told, e events.Event, out []without) error {
-	if restored, ok := e.Payload.(events.TenantRestored); ok {
-		return t.restoreAgain(result, e, restored, out)
-	}
-	if err := catalogue.Decide(settled{}, result.state, e); err != nil {
-		result.illegal = append(result.illegal, Illegal{Seq: e.Seq, ID: e.ID, Type: e.Type(), Why: err.Error()})
+func (r *told) decideAgain(e events.Event) error {
+	if err := catalogue.Decide(settled{}, r.state, e); err != nil {
+		r.illegal = append(r.illegal, Illegal{Seq: e.Seq, ID: e.ID, Type: e.Type(), Why: err.Error()})
 		return nil
 	}
-	result.kept++
-	return catalogue.Evolve(result.state, e)
+	r.stands[e.Seq] = true
+	return catalogue.Evolve(r.state, e)
 }
 
-func (t timeline) restoreAgain(result *told, e events.Event, restored events.TenantRestored, out []without) error {
-	if restored.Part > 1 {
-		return nil // derived whole at its first part
-	}
+// restoreAgain derives what the restoration at seq brings back when something
+// is left out before it.
+func (t timeline) restoreAgain(seq events.Seq, restored events.TenantRestored, out []without) (told, error) {
 	upTo := restored.Cut
 	if restored.Mode == events.Undo {
 		earlier, err := t.restoration(restored.Restoration)
 		if err != nil {
-			return fmt.Errorf("derive %s again at %d: %w", restored.Restoration, e.Seq, err)
+			return told{}, fmt.Errorf("derive %s again at %d: %w", restored.Restoration, seq, err)
 		}
 		upTo = restored.AsOf
 		out = append(out[:len(out):len(out)], without{cut: restored.Cut, cause: earlier.Cause})
 	}
-	derived, err := t.tell(upTo, out)
+	return t.tell(upTo, out)
+}
+
+// fates tells the events after a cut apart by what becomes of them. What an
+// earlier restoration has undone and this one does not bring back is in none.
+type fates struct {
+	undone  []events.Event // the cause's
+	kept    []events.Event // of others: in the state that comes back
+	lost    []events.Event // of others: in the present state, or kept but illegal
+	illegal []Illegal      // those of lost that the state they meet refuses
+}
+
+// fates compares the state as it stands at asOf with the one that comes back.
+func (t timeline) fates(cut, asOf events.Seq, cause events.Cause, then told) (f fates, err error) {
+	now, err := t.tell(asOf, []without{{cut: cut}}) // without nothing
 	if err != nil {
-		return err
+		return f, err
 	}
-	result.state = derived.state
-	return nil
+	refused := map[events.Seq]bool{}
+	for _, i := range now.illegal {
+		refused[i.Seq] = true // accepted by an earlier restoration
+	}
+	illegal := map[events.Seq]bool{}
+	for _, i := range then.illegal {
+		if i.Seq > cut && !refused[i.Seq] {
+			f.illegal = append(f.illegal, i)
+			illegal[i.Seq] = true
+		}
+	}
+	for _, e := range t.events {
+		switch {
+		case e.Seq <= cut || e.Seq > asOf:
+		case cause.Selects(e):
+			f.undone = append(f.undone, e)
+		case then.stands[e.Seq]:
+			f.kept = append(f.kept, e)
+		case now.stands[e.Seq] || illegal[e.Seq]:
+			f.lost = append(f.lost, e)
+		}
+	}
+	return f, nil
 }
 
 // settled is the world of events that were decided once: the ids they issue
