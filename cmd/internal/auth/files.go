@@ -53,7 +53,7 @@ func OpenAdmin(dir string) (Admin, error) {
 // ReadAdmin reads the operators' credential of a data directory. The error
 // matches fs.ErrNotExist when there is none.
 func ReadAdmin(dir string) (a Admin, err error) {
-	err = readPrivate(filepath.Join(dir, AdminFile), &a)
+	err = ReadPrivate(filepath.Join(dir, AdminFile), &a)
 	return a, err
 }
 
@@ -87,7 +87,7 @@ func ReadCredentials(dir string) ([]bus.Credential, error) {
 		Password string   `json:"password"`
 		Roles    []string `json:"roles"`
 	}
-	err := readPrivate(filepath.Join(dir, CredentialsFile), &listed)
+	err := ReadPrivate(filepath.Join(dir, CredentialsFile), &listed)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
@@ -101,7 +101,9 @@ func ReadCredentials(dir string) ([]bus.Credential, error) {
 // errExposed is returned for a secret that others can read.
 var errExposed = errors.New("others can read it; chmod 600 it, and change what is in it")
 
-func readPrivate(path string, into any) error {
+// ReadPrivate reads a file in JSON that others must not be able to read. Unknown
+// fields are refused.
+func ReadPrivate(path string, into any) error {
 	info, err := os.Stat(path)
 	if err != nil {
 		return err

@@ -8,7 +8,7 @@
 //	log.json         which log the directory belongs to, once there is one
 //	admin.json       the operators' credential, 0600 (see package auth)
 //	credentials.json the services' credentials, 0600, written by hand; optional
-//	nats/            the embedded server's files: the log
+//	nats/            the embedded server's files: the log; none with an external bus
 //	keys/            the key ring: without it nothing personal can be read
 //	heads/           the write side's store
 //	views/<name>/    the views
@@ -40,6 +40,9 @@ type Config struct {
 	// NATSListen is host:port of the embedded server; port 0 picks one. Empty:
 	// connections within the process only.
 	NATSListen string
+	// External, when set, is a bus that somebody else runs, in place of the
+	// embedded server.
+	External *External
 	// Credentials are services' credentials beside those in the data directory.
 	Credentials []bus.Credential
 	// Clock gives recorded times; time.Now if nil.
@@ -62,6 +65,12 @@ func (c Config) Validate() error {
 	var errs []error
 	if _, err := c.listen(); err != nil {
 		errs = append(errs, err)
+	}
+	if c.External != nil && c.NATSListen != "" {
+		errs = append(errs, errors.New("NATSListen is for the embedded server; an external one listens where it does"))
+	}
+	if c.External != nil && c.DataDir == "" {
+		errs = append(errs, errors.New("DataDir is missing; the keys of a log that outlives the process must too"))
 	}
 	if c.CacheBytes < 0 {
 		errs = append(errs, fmt.Errorf("CacheBytes is %d; give a size, or 0 for the default", c.CacheBytes))

@@ -181,6 +181,24 @@ func TestLostLog(t *testing.T) {
 	}
 }
 
+// TestLostKeys takes the key ring away, twice: the first refusal leaves nothing
+// that the second would take for a key ring.
+func TestLostKeys(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	s := open(t, daemon.Config{DataDir: dir})
+	publish(t, s, "acme")
+	stop(t, s)
+	if err := os.RemoveAll(filepath.Join(dir, "keys")); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		if _, err := daemon.Open(t.Context(), daemon.Config{DataDir: dir}); !errors.Is(err, daemon.ErrLostKeys) {
+			t.Errorf("open without keys: %v", err)
+		}
+	}
+}
+
 // TestOtherLog puts the log of one directory under the views of another.
 func TestOtherLog(t *testing.T) {
 	t.Parallel()

@@ -15,6 +15,11 @@ import (
 // really to begin anew, use an empty directory.
 var ErrLostLog = errors.New("the log is not the one this data directory belongs to; put nats/ back from a copy, or begin anew in an empty directory")
 
+// ErrLostKeys is returned when there is a log and no key ring: nothing personal in
+// it could be read, and what is lost for good would not show before somebody
+// needs it.
+var ErrLostKeys = errors.New("there is a log and no key ring to it; put keys/ back from its copy")
+
 // logFile remembers which log a data directory belongs to, so that a log that
 // is lost together with every view is still missed.
 type logFile struct {

@@ -4,12 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
+	"os"
 	"path/filepath"
 
 	"tenantcatalogue/catalogue"
 	"tenantcatalogue/cmd/internal/auth"
 	"tenantcatalogue/events"
-	"tenantcatalogue/events/bus"
 	"tenantcatalogue/events/eventlog"
 	"tenantcatalogue/events/seal"
 	"tenantcatalogue/projectors"
@@ -64,34 +65,12 @@ func (s *System) openDir(_ context.Context, cfg Config) error {
 	return err
 }
 
-func (s *System) openBus(ctx context.Context, cfg Config) error {
-	listen, err := cfg.listen()
-	if err != nil {
-		return err
-	}
-	services, err := auth.ReadCredentials(s.Dir)
-	if err != nil {
-		return err
-	}
-	services = append(services, cfg.Credentials...)
-	s.Auth = auth.NewTable(s.Admin.Credential(), services)
-	s.Bus, err = bus.Open(ctx, bus.Config{
-		StoreDir: filepath.Join(s.Dir, "nats"), Listen: listen, Admin: s.Admin.Credential(), Credentials: services,
-		Logger: busLogger{s.Logger},
-	})
-	if err != nil {
-		return err
-	}
-	s.close.add("the bus", plain(func() error { s.Bus.Close(); return nil }))
-	if s.Admin.URL == s.Bus.URL() {
-		return nil
-	}
-	s.Admin.URL = s.Bus.URL()
-	return s.Admin.Write(s.Dir)
-}
-
 func (s *System) openKeys(context.Context, Config) error {
-	ring, err := seal.OpenKeyRing(filepath.Join(s.Dir, "keys"))
+	dir := filepath.Join(s.Dir, "keys")
+	if _, err := os.Stat(dir); errors.Is(err, fs.ErrNotExist) {
+		s.freshKeys = true
+	}
+	ring, err := seal.OpenKeyRing(dir)
 	if err != nil {
 		return err
 	}
@@ -150,7 +129,7 @@ func closeHome(home *viewdb.Home) error {
 
 // openLog opens the log, having made sure that it is the one this directory
 // belongs to. A stream is made only in a directory that never had one.
-func (s *System) openLog(ctx context.Context, _ Config) error {
+func (s *System) openLog(ctx context.Context, cfg Config) error {
 	known, err := readLogFile(s.Dir)
 	if err != nil {
 		return err
@@ -164,8 +143,12 @@ func (s *System) openLog(ctx context.Context, _ Config) error {
 		return err
 	}
 	s.close.add("the log's connection", plain(func() error { s.logConn.Close(); return nil }))
+	replicas := 1
+	if cfg.External != nil {
+		replicas = cfg.External.Replicas
+	}
 	s.Log, err = eventlog.Open(ctx, s.logConn, eventlog.Config{
-		Create: known.Log == "" && allZero(stores), Room: newRoom(s.Dir),
+		Create: known.Log == "" && allZero(stores), Room: newRoom(s.Dir), Replicas: replicas,
 	})
 	if errors.Is(err, eventlog.ErrNoStream) {
 		return fmt.Errorf("%w: %w", ErrLostLog, err)
@@ -181,6 +164,13 @@ func (s *System) openLog(ctx context.Context, _ Config) error {
 		if err := projectors.CheckLog(ctx, s.Log, at); err != nil {
 			return fmt.Errorf("%w: %s: %w", ErrLostLog, name, err)
 		}
+	}
+	head, err := s.Log.Head(ctx)
+	if err != nil {
+		return err
+	}
+	if head > 0 && s.freshKeys {
+		return errors.Join(ErrLostKeys, os.RemoveAll(filepath.Join(s.Dir, "keys")))
 	}
 	return logFile{Log: s.Identity}.write(s.Dir, known)
 }

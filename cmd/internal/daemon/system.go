@@ -16,7 +16,6 @@ import (
 	"tenantcatalogue/catalogue"
 	"tenantcatalogue/cmd/internal/auth"
 	"tenantcatalogue/events"
-	"tenantcatalogue/events/bus"
 	"tenantcatalogue/events/eventlog"
 	"tenantcatalogue/events/seal"
 	"tenantcatalogue/projectors"
@@ -30,7 +29,7 @@ type System struct {
 	Runner  *projectors.Runner
 	Log     *eventlog.Log
 	Sealer  *seal.Sealer
-	Bus     *bus.Bus
+	Bus     Bus
 	// Homes are the seven views by name.
 	Homes map[string]*viewdb.Home
 	// History is the home of the history, which is one of Homes.
@@ -50,11 +49,13 @@ type System struct {
 
 	logConn *nats.Conn
 	close   closer
-	running atomic.Bool   // Open is done
-	done    chan struct{} // closed when the system can go on no longer
-	once    sync.Once
-	mu      sync.Mutex
-	failed  error
+	running atomic.Bool // Open is done
+
+	freshKeys bool          // there was no key ring before
+	done      chan struct{} // closed when the system can go on no longer
+	once      sync.Once
+	mu        sync.Mutex
+	failed    error
 }
 
 // Done is closed when the system has failed and must be stopped: the log turned
