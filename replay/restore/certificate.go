@@ -2,12 +2,15 @@ package restore
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
+	"sync"
 	"time"
 
 	"tenantcatalogue/catalogue"
@@ -201,57 +204,83 @@ func (e *Engine) certify(rec recorded, ev *evidence, pinned *projectors.Pinned) 
 	}
 	c.Accounts = len(accounts)
 	c.neighbours(ev, wrong)
+	slices.SortStableFunc(c.Faults, func(a, b replay.Fault) int {
+		return cmp.Or(cmp.Compare(a.View, b.View), cmp.Compare(a.Seq, b.Seq), cmp.Compare(a.About.String(), b.About.String()))
+	})
 	proven := len(c.Faults) == 0 && c.DigestMismatches == 0 && c.NeighboursChanged == 0 && len(end.Failed) == 0
 	c.OK = proven && c.RPOSeconds <= c.RPOObjective && c.RTOSeconds <= c.RTOObjective
 	c.Same, err = c.fingerprint(proven)
 	return c, err
 }
 
-// views holds every view's rows against the fold and tells which aggregates
-// differ.
+// views holds every view's rows against the fold, all at once, and tells which
+// aggregates differ.
 func (c *Certificate) views(ev *evidence, pinned *projectors.Pinned) (wrong map[events.Aggregate]bool, err error) {
+	helds := make([]held, len(pinned.Views))
+	errs := make([]error, len(pinned.Views))
+	var wg sync.WaitGroup
+	for i, v := range pinned.Views {
+		wg.Go(func() { helds[i], errs[i] = hold(v, ev.fold) })
+	}
+	wg.Wait()
 	wrong = map[events.Aggregate]bool{}
-	for _, v := range pinned.Views {
-		sum, rows, err := viewdb.Digest(v.Snapshot)
+	for _, h := range helds {
+		c.Views = append(c.Views, h.view)
+		for _, f := range h.faults {
+			wrong[f.About] = true
+		}
+		c.Faults = append(c.Faults, h.faults...)
+	}
+	return wrong, errors.Join(errs...)
+}
+
+// held is a view held against the fold.
+type held struct {
+	view   CertifiedView
+	faults []replay.Fault // one for each aggregate that differs
+}
+
+func hold(v projectors.PinnedView, fold *replay.Independent) (h held, err error) {
+	sum, rows, err := viewdb.Digest(v.Snapshot)
+	if err != nil {
+		return h, err
+	}
+	h.view = CertifiedView{Name: v.Projector.Name(), Rows: rows, Digest: hex.EncodeToString(sum[:])}
+	view, ok := v.Projector.(*projectors.EntityView)
+	if !ok {
+		return h, nil // the history keeps events and no states; verify holds it against the log
+	}
+	have, err := projectors.Digests(v.Snapshot)
+	if err != nil {
+		return h, err
+	}
+	fault := func(about events.Aggregate, what string) {
+		h.faults = append(h.faults, replay.Fault{View: view.ViewName, About: about, What: what})
+	}
+	for about, past := range fold.States {
+		kept := catalogue.MapState{}
+		for key, entity := range past.State {
+			if view.Keeps(key.Kind) {
+				kept[key] = entity
+			}
+		}
+		got, found := have[about]
+		delete(have, about)
+		if !found && len(kept) == 0 {
+			continue
+		}
+		want, err := kept.Digest()
 		if err != nil {
-			return nil, err
+			return h, err
 		}
-		c.Views = append(c.Views, CertifiedView{Name: v.Projector.Name(), Rows: rows, Digest: hex.EncodeToString(sum[:])})
-		view, ok := v.Projector.(*projectors.EntityView)
-		if !ok {
-			continue // the history: every event of it was read from the log just now
-		}
-		have, err := projectors.Digests(v.Snapshot)
-		if err != nil {
-			return nil, err
-		}
-		for about, past := range ev.fold.States {
-			kept := catalogue.MapState{}
-			for key, entity := range past.State {
-				if view.Keeps(key.Kind) {
-					kept[key] = entity
-				}
-			}
-			got, found := have[about]
-			delete(have, about)
-			if !found && len(kept) == 0 {
-				continue
-			}
-			want, err := kept.Digest()
-			if err != nil {
-				return nil, err
-			}
-			if !found || got != want {
-				wrong[about] = true
-				c.Faults = append(c.Faults, replay.Fault{View: view.ViewName, About: about, What: "its rows are not what the log makes of them"})
-			}
-		}
-		for about := range have {
-			wrong[about] = true
-			c.Faults = append(c.Faults, replay.Fault{View: view.ViewName, About: about, What: "it has rows and no event in the log"})
+		if !found || got != want {
+			fault(about, "its rows are not what the log makes of them")
 		}
 	}
-	return wrong, nil
+	for about := range have {
+		fault(about, "it has rows and no event in the log")
+	}
+	return h, nil
 }
 
 // verify holds one restored tenant against an independent telling of its
