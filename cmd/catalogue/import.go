@@ -80,7 +80,7 @@ func (a *app) runImport(ctx context.Context, r *remote, path string, dryRun bool
 		return err
 	}
 	switch {
-	case report.Faults > 0 && report.Written > 0 && !dryRun && report.LastSeq > report.Seq:
+	case report.Faults > 0 && report.Written > 0:
 		return fmt.Errorf("%w: %d lines were written and %d refused, because somebody else wrote meanwhile; give the import again",
 			errPartial, report.Written, report.Faults)
 	case report.Faults > 0:
@@ -131,12 +131,9 @@ func importTable(w *tabwriter.Writer, r api.ImportReport) {
 	row(w, "decided as of event", r.Seq)
 	row(w, "lines", r.Lines)
 	row(w, "in the log already", r.Stored)
-	switch {
-	case r.DryRun && r.Faults == 0:
+	if r.DryRun {
 		row(w, "would be written", r.Written)
-	case r.DryRun || r.Faults > 0 && r.LastSeq <= r.Seq:
-		row(w, "written", 0)
-	default:
+	} else {
 		row(w, "written", r.Written)
 	}
 	for _, f := range r.Refused {

@@ -55,7 +55,7 @@ type ImportReport struct {
 	Lines   int         `json:"lines"`
 	Log     bool        `json:"log,omitzero"`     // the file is a log
 	Stored  int         `json:"stored"`           // lines that the log had already
-	Written int         `json:"written"`          // lines that are written now
+	Written int         `json:"written"`          // lines that are written now, or would be
 	LastSeq events.Seq  `json:"last_seq"`         // the last event of the file in this log, as far as it is written
 	DryRun  bool        `json:"dry_run,omitzero"` // nothing was to be written
 	Faults  int         `json:"faults"`           // lines that are refused
@@ -216,8 +216,12 @@ func (a *API) ImportRun(ctx context.Context, who auth.Caller, req ImportRunReque
 	defer func() { err = errors.Join(err, rehearsal.Close()) }()
 	out.Seq, out.DryRun = rehearsal.At, req.DryRun
 	decide := importer{api: a, who: who, file: f, phase: "deciding", service: rehearsal.Service, rehearsal: rehearsal, report: &out}
-	if err := decide.run(ctx); err != nil || out.Faults > 0 || req.DryRun {
+	if err := decide.run(ctx); err != nil || out.Faults == 0 && req.DryRun {
 		return out, err
+	}
+	if out.Faults > 0 {
+		out.Written, out.LastSeq = 0, 0
+		return out, nil
 	}
 	out.Lines, out.Stored, out.Written, out.LastSeq = 0, 0, 0, 0
 	write := importer{api: a, who: who, file: f, phase: "writing", service: a.sys.Service, report: &out}

@@ -157,7 +157,7 @@ func (i *importer) request(unit []line) (r catalogue.Request) {
 		r.Recorded = &catalogue.Recorded{Last: last.Seq, Time: last.RecordedTime, Via: last.Via}
 	}
 	for _, l := range unit {
-		if l.event.About.Kind == events.AggregateClaim {
+		if i.report.Log && l.event.About.Kind == events.AggregateClaim {
 			continue
 		}
 		e := l.event

@@ -1,0 +1,213 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"os/exec"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+
+	"github.com/rogpeppe/go-internal/testscript"
+)
+
+// kills is how often the tests of crashes kill the daemon; 0: a few times.
+var kills = flag.Int("kills", 0, "how often to kill the daemon in each test of crashes")
+
+// asMain makes the test binary run the program itself.
+const asMain = "CATALOGUE_TEST_MAIN"
+
+func TestMain(m *testing.M) {
+	if os.Getenv(asMain) != "" {
+		main()
+		return
+	}
+	testscript.Main(m, map[string]func(){"catalogue": main})
+}
+
+// The program as its users meet it. A script may say, beside testscript's own:
+//
+//	serve DIR           run a daemon on DIR, which answers when it returns
+//	stop DIR            send it SIGTERM; it must end by itself, with 0
+//	exits CODE ARG…     run catalogue, which must exit with that code
+//	keep VAR PATH       put a value of the last JSON on stdout into $VAR, e.g. tenants.0.tenant
+//	shape               replace the last stdout, JSON, by the paths in it with their types
+func TestScripts(t *testing.T) {
+	t.Parallel()
+	var mu sync.Mutex
+	running := map[string]*child{}
+	place := func(ts *testscript.TestScript, dir string) string { return ts.MkAbs(dir) }
+	testscript.Run(t, testscript.Params{
+		Dir:                "testdata",
+		RequireUniqueNames: true,
+		Setup: func(env *testscript.Env) error {
+			for _, name := range []string{"NATS_URL", "NATS_CONTEXT", "NATS_CREDS", "NATS_USER", "NATS_PASSWORD"} {
+				env.Setenv(name, "")
+			}
+			return nil
+		},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"serve": func(ts *testscript.TestScript, _ bool, args []string) {
+				c, err := startChild(place(ts, args[0]))
+				ts.Check(err)
+				ts.Defer(c.kill)
+				mu.Lock()
+				defer mu.Unlock()
+				running[c.data] = c
+			},
+			"stop": func(ts *testscript.TestScript, _ bool, args []string) {
+				mu.Lock()
+				c := running[place(ts, args[0])]
+				mu.Unlock()
+				if err := c.stop(); err != nil {
+					ts.Fatalf("%v", err)
+				}
+			},
+			"exits": func(ts *testscript.TestScript, _ bool, args []string) {
+				want, err := strconv.Atoi(args[0])
+				ts.Check(err)
+				got := 0
+				var exit *exec.ExitError
+				if err := ts.Exec("catalogue", args[1:]...); errors.As(err, &exit) {
+					got = exit.ExitCode()
+				} else {
+					ts.Check(err)
+				}
+				if got != want {
+					ts.Fatalf("it exits with %d, %d is wanted", got, want)
+				}
+			},
+			"keep": func(ts *testscript.TestScript, _ bool, args []string) {
+				var v any
+				ts.Check(json.Unmarshal([]byte(ts.ReadFile("stdout")), &v))
+				value, err := at(v, strings.Split(args[1], "."))
+				ts.Check(err)
+				ts.Setenv(args[0], fmt.Sprint(value))
+			},
+			"shape": func(ts *testscript.TestScript, _ bool, _ []string) {
+				var v any
+				ts.Check(json.Unmarshal([]byte(ts.ReadFile("stdout")), &v))
+				paths := map[string]bool{}
+				shapeOf(v, "", paths)
+				lines := make([]string, 0, len(paths))
+				for p := range paths {
+					lines = append(lines, p)
+				}
+				slices.Sort(lines)
+				ts.Check(os.WriteFile(ts.MkAbs("shape"), []byte(strings.Join(lines, "\n")+"\n"), 0o600))
+			},
+		},
+	})
+}
+
+// at finds a value in decoded JSON.
+func at(v any, path []string) (any, error) {
+	for _, step := range path {
+		switch in := v.(type) {
+		case map[string]any:
+			v = in[step]
+		case []any:
+			i, err := strconv.Atoi(step)
+			if err != nil || i >= len(in) {
+				return nil, fmt.Errorf("there is no %s in a list of %d", step, len(in))
+			}
+			v = in[i]
+		}
+	}
+	if v == nil {
+		return nil, fmt.Errorf("there is no %s", strings.Join(path, "."))
+	}
+	return v, nil
+}
+
+// shapeOf lists the paths in decoded JSON with their types.
+func shapeOf(v any, path string, into map[string]bool) {
+	switch v := v.(type) {
+	case map[string]any:
+		for key, value := range v {
+			shapeOf(value, strings.TrimPrefix(path+"."+key, "."), into)
+		}
+	case []any:
+		into[path+" list"] = true
+		for _, value := range v {
+			shapeOf(value, path+"[]", into)
+		}
+	default:
+		into[fmt.Sprintf("%s %T", path, v)] = true
+	}
+}
+
+// child is a daemon in a process of its own.
+type child struct {
+	ready
+	data   string
+	cmd    *exec.Cmd
+	stderr bytes.Buffer
+	ended  chan struct{}
+	err    error // of its end
+}
+
+// startChild runs a daemon on a data directory and waits until it is ready.
+func startChild(data string) (*child, error) {
+	c := &child{data: data, ended: make(chan struct{})}
+	//nolint:noctx // it is stopped or killed by the test
+	c.cmd = exec.Command(os.Args[0], "serve", "--data", data, "--nats-listen", "127.0.0.1:0", "--http", "127.0.0.1:0", "-o", "json")
+	c.cmd.Env = append(os.Environ(), asMain+"=1")
+	c.cmd.Stderr = &c.stderr
+	stdout, err := c.cmd.StdoutPipe()
+	if err != nil {
+		return nil, err
+	}
+	if err := c.cmd.Start(); err != nil {
+		return nil, err
+	}
+	line, readErr := bufio.NewReader(stdout).ReadBytes('\n')
+	go func() {
+		c.err = c.cmd.Wait()
+		close(c.ended)
+	}()
+	if readErr == nil {
+		readErr = json.Unmarshal(line, &c.ready)
+	}
+	if readErr != nil {
+		c.kill()
+		return nil, fmt.Errorf("it did not get ready: %w, %w\n%s", readErr, c.err, c.stderr.Bytes())
+	}
+	return c, nil
+}
+
+// kill is kill -9.
+func (c *child) kill() {
+	_ = c.cmd.Process.Kill() // it may have ended
+	<-c.ended
+}
+
+// stop asks it to end and waits for it.
+func (c *child) stop() error {
+	if err := c.cmd.Process.Signal(syscall.SIGTERM); err != nil {
+		return err
+	}
+	<-c.ended
+	if c.err != nil {
+		return fmt.Errorf("%w\n%s", c.err, c.stderr.Bytes())
+	}
+	return nil
+}
+
+// run runs the program within the process and gives its stdout.
+func run(t testing.TB, want int, args ...string) []byte {
+	t.Helper()
+	var out, errs bytes.Buffer
+	if got := Main(t.Context(), args, Streams{In: strings.NewReader(""), Out: &out, Err: &errs}); got != want {
+		t.Fatalf("catalogue %s exits with %d, %d is wanted\n%s%s", strings.Join(args, " "), got, want, out.Bytes(), errs.Bytes())
+	}
+	return out.Bytes()
+}
