@@ -11,17 +11,17 @@ import (
 
 // The verdicts that are no refusal, as Counts names them.
 const (
-	VerdictStored    client.Code = "stored"
-	VerdictDuplicate client.Code = "duplicate"
+	VerdictStored    = "stored"
+	VerdictDuplicate = "duplicate"
 )
 
 // Counts is what was done since the start, whatever it was asked through.
 type Counts struct {
-	Verdicts     map[client.Code]uint64 // on events that were published, by code
-	RestoreFails uint64                 // calls to apply that ended in an error, or with tenants that failed
-	Restored     uint64                 // events that restorations have written
-	LastRestore  time.Time              // when the last restoration was applied whole; zero: none was
-	LastVerify   time.Time              // when the last verification found nothing wrong; zero: none did
+	Verdicts     map[string]uint64 // on events that were published, by client.Code or one of those above
+	RestoreFails uint64            // calls to apply that ended in an error, or with tenants that failed
+	Restored     uint64            // events that restorations have written
+	LastRestore  time.Time         // when the last restoration was applied whole; zero: none was
+	LastVerify   time.Time         // when the last verification found nothing wrong; zero: none did
 }
 
 // Counts tells what was done since the start.
@@ -43,12 +43,12 @@ func (t *tally) published(verdicts []client.Verdict) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.counts.Verdicts == nil {
-		t.counts.Verdicts = map[client.Code]uint64{}
+		t.counts.Verdicts = map[string]uint64{}
 	}
 	for _, v := range verdicts {
 		switch {
 		case v.Error != nil:
-			t.counts.Verdicts[v.Error.Code]++
+			t.counts.Verdicts[string(v.Error.Code)]++
 		case v.Duplicate:
 			t.counts.Verdicts[VerdictDuplicate]++
 		default:

@@ -69,7 +69,7 @@ func (s *state) Collect(out chan<- prometheus.Metric) {
 	}
 	counts := s.api.Counts()
 	for code, n := range counts.Verdicts {
-		count(s.verdicts, n, string(code))
+		count(s.verdicts, n, code)
 	}
 	count(s.restored, counts.Restored)
 	count(s.restoreFails, counts.RestoreFails)

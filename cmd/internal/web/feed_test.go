@@ -3,10 +3,10 @@ package web_test
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"net"
-	"net/http"
 	"strconv"
 	"strings"
 	"sync"
@@ -16,6 +16,7 @@ import (
 	"tenantcatalogue/catalogue/client"
 	"tenantcatalogue/cmd/internal/web"
 	"tenantcatalogue/events"
+	"tenantcatalogue/events/bus"
 )
 
 // frame is one block of server-sent events.
@@ -25,32 +26,27 @@ type frame struct {
 
 // stream is a connection to the feed.
 type stream struct {
-	*http.Response
-	lines  *bufio.Scanner
-	cancel context.CancelFunc
+	lines *bufio.Scanner
+	end   context.CancelFunc // breaks off
 }
 
 // follow connects to the feed.
-func (r *running) follow(t *testing.T, query string, header map[string]string) *stream {
+func (r *running) follow(t *testing.T, query string, header map[string]string, who ...*bus.Credential) *stream {
 	t.Helper()
-	req := r.request(t, ask{method: "GET", path: "/v1/feed" + query, header: header})
-	ctx, cancel := context.WithTimeout(req.Context(), time.Minute)
-	answer, err := http.DefaultClient.Do(req.WithContext(ctx))
-	if err != nil {
-		t.Fatal(err)
+	a := ask{method: "GET", path: "/v1/feed" + query, header: header}
+	if len(who) > 0 {
+		a.who = who[0]
 	}
-	s := &stream{answer, bufio.NewScanner(answer.Body), cancel}
-	s.lines.Buffer(nil, 16<<20)
-	t.Cleanup(s.end)
+	req := r.request(t, a)
+	ctx, cancel := context.WithTimeout(req.Context(), time.Minute)
+	t.Cleanup(cancel)
+	answer := r.send(t, req.WithContext(ctx))
 	if answer.StatusCode != 200 || answer.Header.Get("Content-Type") != "text/event-stream" {
 		t.Fatalf("%d %v", answer.StatusCode, answer.Header)
 	}
+	s := &stream{bufio.NewScanner(answer.Body), cancel}
+	s.lines.Buffer(nil, 16<<20)
 	return s
-}
-
-func (s *stream) end() {
-	s.cancel()
-	s.Body.Close()
 }
 
 // frame reads the next block; false at the end of the feed.
@@ -204,15 +200,9 @@ func TestFeedPersonal(t *testing.T) {
 	t.Parallel()
 	r := start(t)
 	r.publish(t, fixture("acme").story()...)
-	req := r.request(t, ask{method: "GET", path: "/v1/feed?after_seq=0&type=account.created.v1", who: r.admin()})
-	answer, err := http.DefaultClient.Do(req)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer answer.Body.Close()
-	operator := &stream{answer, bufio.NewScanner(answer.Body), func() {}}
-	open := operator.event(t).Payload.(events.AccountCreated)
-	sealed := r.follow(t, "?after_seq=0&type=account.created.v1", nil).event(t).Payload.(events.AccountCreated)
+	const query = "?after_seq=0&type=account.created.v1"
+	open := as[events.AccountCreated](t, r.follow(t, query, nil, r.admin()).event(t).Payload)
+	sealed := as[events.AccountCreated](t, r.follow(t, query, nil).event(t).Payload)
 	if open.Name != "Owner of acme" || !sealed.Name.Sealed() {
 		t.Errorf("an operator reads %q, a service %q", open.Name, sealed.Name)
 	}
@@ -257,15 +247,10 @@ func TestFeedCutsOffTheSlow(t *testing.T) {
 	}
 	r.publish(t, list...)
 
-	conn, err := (&net.Dialer{}).DialContext(t.Context(), "tcp", strings.TrimPrefix(r.base, "http://"))
-	if err != nil {
+	conn := r.dial(t, "GET /v1/feed?after_seq=0 HTTP/1.1\r\nHost: localhost\r\n\r\n")
+	if err := conn.SetReadBuffer(4 << 10); err != nil {
 		t.Fatal(err)
 	}
-	defer conn.Close()
-	if err := conn.(*net.TCPConn).SetReadBuffer(4 << 10); err != nil {
-		t.Fatal(err)
-	}
-	fmt.Fprint(conn, "GET /v1/feed?after_seq=0 HTTP/1.1\r\nHost: localhost\r\n\r\n")
 	deadline := time.Now().Add(20 * time.Second)
 	for !strings.Contains(string(r.do(t, ask{method: "GET", path: "/metrics"}).raw), "\ncatalogue_feed_cut_total 1\n") {
 		if time.Now().After(deadline) {
@@ -298,8 +283,8 @@ type narrow struct{ net.Listener }
 
 func (n narrow) Accept() (net.Conn, error) {
 	c, err := n.Listener.Accept()
-	if err == nil {
-		err = c.(*net.TCPConn).SetWriteBuffer(4 << 10)
+	if tcp, ok := c.(*net.TCPConn); ok {
+		err = errors.Join(err, tcp.SetWriteBuffer(4<<10))
 	}
 	return c, err
 }

@@ -15,11 +15,11 @@ import (
 
 // The codes of refusals that only HTTP has.
 const (
-	codeHost      client.Code = "wrong_host"
-	codeOrigin    client.Code = "wrong_origin"
-	codeMethod    client.Code = "method_not_allowed"
-	codeMediaType client.Code = "unsupported_media_type"
-	codeFailed    client.Code = "failed"
+	errHost      client.Code = "wrong_host"
+	errOrigin    client.Code = "wrong_origin"
+	errMethod    client.Code = "method_not_allowed"
+	errMediaType client.Code = "unsupported_media_type"
+	errFailed    client.Code = "failed"
 )
 
 // admit says who asks, or why it is refused.
@@ -28,11 +28,11 @@ func (s *Server) admit(route route, r *http.Request) (auth.Caller, error) {
 		return auth.Anonymous(), nil
 	}
 	if !s.knownHost(r.Host) {
-		return auth.Caller{}, refuse(http.StatusMisdirectedRequest, codeHost, fmt.Sprintf("this server is not called %.100q", r.Host),
+		return auth.Caller{}, refuse(http.StatusMisdirectedRequest, errHost, fmt.Sprintf("this server is not called %.100q", r.Host),
 			"use localhost or 127.0.0.1, or start the daemon with that name among its hosts")
 	}
 	if route.sameOrigin() && !sameOrigin(r) {
-		return auth.Caller{}, refuse(http.StatusForbidden, codeOrigin, "a page of another origin may not ask this",
+		return auth.Caller{}, refuse(http.StatusForbidden, errOrigin, "a page of another origin may not ask this",
 			"ask from a page of this server, or from a program that sends no Origin")
 	}
 	who, err := s.caller(r)

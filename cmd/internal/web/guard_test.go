@@ -95,12 +95,7 @@ func TestCredentials(t *testing.T) {
 	}
 	twice := r.request(t, ask{method: "GET", path: "/v1/tenants", who: &admin})
 	twice.Header.Add("Authorization", "Basic x")
-	answer, err := http.DefaultClient.Do(twice)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer answer.Body.Close()
-	if answer.StatusCode != 401 {
+	if answer := r.send(t, twice); answer.StatusCode != 401 {
 		t.Errorf("two credentials: %d", answer.StatusCode)
 	}
 }

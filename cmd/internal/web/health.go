@@ -16,7 +16,7 @@ type health struct {
 // started again.
 func (s *Server) live(*request) (answer, error) {
 	if err := s.cfg.System.Err(); err != nil {
-		return answer{}, refuse(http.StatusServiceUnavailable, codeFailed, "the catalogue has failed: "+err.Error(), "start the daemon again")
+		return answer{}, refuse(http.StatusServiceUnavailable, errFailed, "the catalogue has failed: "+err.Error(), "start the daemon again")
 	}
 	return ok(health{"alive"}, nil)
 }

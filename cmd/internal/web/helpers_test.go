@@ -43,24 +43,24 @@ type running struct {
 }
 
 // start runs a daemon that serves HTTP on a port of its own.
-func start(t testing.TB, change ...func(*web.Config, *net.Listener)) *running {
-	t.Helper()
-	sys, err := daemon.Open(t.Context(), daemon.Config{DataDir: t.TempDir(), Credentials: []bus.Credential{deleter(), writer()}})
+func start(tb testing.TB, change ...func(*web.Config, *net.Listener)) *running {
+	tb.Helper()
+	sys, err := daemon.Open(tb.Context(), daemon.Config{DataDir: tb.TempDir(), Credentials: []bus.Credential{deleter(), writer()}})
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
-	t.Cleanup(func() {
-		if err := sys.Close(context.WithoutCancel(t.Context())); err != nil {
-			t.Error(err)
+	tb.Cleanup(func() {
+		if err := sys.Close(context.WithoutCancel(tb.Context())); err != nil {
+			tb.Error(err)
 		}
 	})
-	r := &running{System: sys, doc: openDocument(t)}
+	r := &running{System: sys, doc: openDocument(tb)}
 	if r.api, err = api.New(sys); err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
-	l, err := web.Listen(t.Context(), "127.0.0.1:0")
+	l, err := web.Listen(tb.Context(), "127.0.0.1:0")
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	r.base = "http://" + l.Addr().String()
 	cfg := web.Config{System: sys, API: r.api, Metrics: metrics.New(sys, r.api, "0.0.0")}
@@ -68,9 +68,9 @@ func start(t testing.TB, change ...func(*web.Config, *net.Listener)) *running {
 		c(&cfg, &l)
 	}
 	if r.web, err = web.New(cfg); err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
-	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
+	ctx, cancel := context.WithCancel(context.WithoutCancel(tb.Context()))
 	ended := make(chan error, 1)
 	go func() { ended <- r.web.Serve(ctx, l) }()
 	r.end = func() error {
@@ -79,9 +79,9 @@ func start(t testing.TB, change ...func(*web.Config, *net.Listener)) *running {
 		ended <- nil
 		return err
 	}
-	t.Cleanup(func() {
+	tb.Cleanup(func() {
 		if err := r.end(); err != nil {
-			t.Error(err)
+			tb.Error(err)
 		}
 	})
 	return r
@@ -103,7 +103,43 @@ func (r *running) admin() *bus.Credential {
 // reply is an answer.
 type reply struct {
 	*http.Response
-	raw []byte
+	raw []byte // the body, when it has been read
+}
+
+// as is a value as the type it must have.
+func as[T any](tb testing.TB, v any) T {
+	tb.Helper()
+	out, ok := v.(T)
+	if !ok {
+		tb.Fatalf("a %T is no %T", v, out)
+	}
+	return out
+}
+
+// send makes a request and leaves the answer to be read; it is closed with the
+// test.
+func (r *running) send(t *testing.T, req *http.Request) reply {
+	t.Helper()
+	answer, err := http.DefaultClient.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = answer.Body.Close() })
+	return reply{Response: answer}
+}
+
+// dial connects without HTTP and sends what it is told.
+func (r *running) dial(t *testing.T, text string) *net.TCPConn {
+	t.Helper()
+	conn, err := (&net.Dialer{}).DialContext(t.Context(), "tcp", strings.TrimPrefix(r.base, "http://"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = conn.Close() })
+	if _, err := io.WriteString(conn, text); err != nil {
+		t.Fatal(err)
+	}
+	return as[*net.TCPConn](t, conn)
 }
 
 // request makes the HTTP request of an ask.
@@ -137,18 +173,13 @@ func (r *running) request(t *testing.T, a ask) *http.Request {
 // do asks, and holds the answer against the description of the route.
 func (r *running) do(t *testing.T, a ask) reply {
 	t.Helper()
-	answer, err := http.DefaultClient.Do(r.request(t, a))
-	if err != nil {
+	answer := r.send(t, r.request(t, a))
+	var err error
+	if answer.raw, err = io.ReadAll(answer.Body); err != nil {
 		t.Fatalf("%s %s: %v", a.method, a.path, err)
 	}
-	defer answer.Body.Close()
-	raw, err := io.ReadAll(answer.Body)
-	if err != nil {
-		t.Fatalf("%s %s: %v", a.method, a.path, err)
-	}
-	out := reply{answer, raw}
-	r.doc.check(t, a, out)
-	return out
+	r.doc.check(t, a, answer)
+	return answer
 }
 
 // get asks for a status of 200 and reads the answer.

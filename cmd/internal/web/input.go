@@ -155,11 +155,11 @@ func pathID[T any, P interface {
 // mediaType is the request's content type; encodings are refused.
 func (r *request) mediaType() (string, error) {
 	if encoded := r.Header.Get("Content-Encoding"); encoded != "" && encoded != "identity" {
-		return "", refuse(http.StatusUnsupportedMediaType, codeMediaType, fmt.Sprintf("the encoding %.30q is not supported", encoded), "send the body as it is")
+		return "", refuse(http.StatusUnsupportedMediaType, errMediaType, fmt.Sprintf("the encoding %.30q is not supported", encoded), "send the body as it is")
 	}
 	kind, params, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
 	if charset := params["charset"]; err != nil || charset != "" && !strings.EqualFold(charset, "utf-8") {
-		return "", refuse(http.StatusUnsupportedMediaType, codeMediaType, "the content type is missing or none", "name it, in UTF-8")
+		return "", refuse(http.StatusUnsupportedMediaType, errMediaType, "the content type is missing or none", "name it, in UTF-8")
 	}
 	return kind, nil
 }
@@ -198,7 +198,7 @@ func decode[T any](r *request) (in T, err error) {
 		return in, err
 	}
 	if kind != "application/json" {
-		return in, refuse(http.StatusUnsupportedMediaType, codeMediaType, fmt.Sprintf("%.80q is not understood here", kind), "send application/json")
+		return in, refuse(http.StatusUnsupportedMediaType, errMediaType, fmt.Sprintf("%.80q is not understood here", kind), "send application/json")
 	}
 	raw, err := r.body(maxAsk)
 	if err != nil {

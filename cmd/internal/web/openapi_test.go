@@ -31,28 +31,28 @@ type document struct {
 	compiler *jsonschema.Compiler
 }
 
-func openDocument(t testing.TB) *document {
-	t.Helper()
+func openDocument(tb testing.TB) *document {
+	tb.Helper()
 	raw, err := fs.ReadFile(schemas.Files(), "openapi.yaml")
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	var root node
 	if err := yaml.Unmarshal(raw, &root); err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	asJSON, err := json.Marshal(root)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	value, err := jsonschema.UnmarshalJSON(bytes.NewReader(asJSON))
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
-	d := &document{root: value.(node), compiler: jsonschema.NewCompiler()}
+	d := &document{root: as[node](tb, value), compiler: jsonschema.NewCompiler()}
 	d.compiler.AssertFormat()
 	if err := d.compiler.AddResource("urn:openapi", value); err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return d
 }
@@ -156,10 +156,10 @@ func TestDescription(t *testing.T) {
 	var described []web.Route
 	paths, _ := r.doc.find("paths")
 	for path, methods := range paths {
-		for method, operation := range methods.(node) {
+		for method, operation := range as[node](t, methods) {
 			operators := false
-			if security, ok := operation.(node)["security"].([]any); ok {
-				operators = len(security) == 1 && len(security[0].(node)) == 1
+			if security, ok := as[node](t, operation)["security"].([]any); ok {
+				operators = len(security) == 1 && len(as[node](t, security[0])) == 1
 			}
 			described = append(described, web.Route{Method: strings.ToUpper(method), Path: path, Operators: operators})
 		}
@@ -196,23 +196,24 @@ func TestDescribedParameters(t *testing.T) {
 		}
 		_, list, _ := strings.Cut(p.Fields[0].Why, "there are: ")
 		known := strings.FieldsFunc(list, func(c rune) bool { return c == ',' || c == ' ' })
-		if diff := cmp.Diff(known, r.doc.queryParameters(route)); diff != "" {
+		if diff := cmp.Diff(known, r.doc.queryParameters(t, route)); diff != "" {
 			t.Errorf("%s %s: parameters taken (-) and described (+):\n%s", route.Method, route.Path, diff)
 		}
 	}
 }
 
-func (d *document) queryParameters(route web.Route) []string {
+func (d *document) queryParameters(t *testing.T, route web.Route) []string {
+	t.Helper()
 	names := []string{}
 	operation, _ := d.find("paths", route.Path, strings.ToLower(route.Method))
 	list, _ := operation["parameters"].([]any)
 	for _, p := range list {
-		parameter := p.(node)
+		parameter := as[node](t, p)
 		if ref, ok := parameter["$ref"].(string); ok {
 			parameter, _ = d.find(strings.Split(strings.TrimPrefix(ref, "#/"), "/")...)
 		}
 		if parameter["in"] == "query" {
-			names = append(names, parameter["name"].(string))
+			names = append(names, as[string](t, parameter["name"]))
 		}
 	}
 	slices.Sort(names)

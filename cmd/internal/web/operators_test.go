@@ -1,6 +1,7 @@
 package web_test
 
 import (
+	"bytes"
 	"context"
 	"io"
 	"net/http"
@@ -8,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus/testutil/promlint"
 	"github.com/prometheus/common/expfmt"
 	"github.com/prometheus/common/model"
 
@@ -178,6 +180,10 @@ func TestMetrics(t *testing.T) {
 	get[api.TenantGetResponse](t, r, minSeq(f.path(), last))
 
 	answer := r.do(t, ask{method: "GET", path: "/metrics"})
+	linted, err := promlint.New(bytes.NewReader(answer.raw)).Lint()
+	if err != nil || len(linted) > 0 {
+		t.Errorf("%v, %v", linted, err)
+	}
 	parser := expfmt.NewTextParser(model.LegacyValidation)
 	families, err := parser.TextToMetricFamilies(strings.NewReader(string(answer.raw)))
 	if err != nil {
@@ -224,11 +230,7 @@ func TestMetrics(t *testing.T) {
 func TestShutdown(t *testing.T) {
 	t.Parallel()
 	r := start(t)
-	feed, err := http.DefaultClient.Do(r.request(t, ask{method: "GET", path: "/v1/feed"}))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer feed.Body.Close()
+	feed := r.send(t, r.request(t, ask{method: "GET", path: "/v1/feed"}))
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 	defer cancel()
 	if err := r.web.Shutdown(ctx); err != nil {

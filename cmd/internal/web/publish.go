@@ -30,7 +30,7 @@ func (s *Server) publish(r *request) (answer, error) {
 	case api.TypeBatch:
 		return s.publishBatch(r)
 	}
-	return answer{}, refuse(http.StatusUnsupportedMediaType, codeMediaType, fmt.Sprintf("%.80q is not understood here", kind),
+	return answer{}, refuse(http.StatusUnsupportedMediaType, errMediaType, fmt.Sprintf("%.80q is not understood here", kind),
 		fmt.Sprintf("send %s, or %s with an array of at most %d", api.TypeEvent, api.TypeBatch, client.MaxBatch))
 }
 

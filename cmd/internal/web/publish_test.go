@@ -3,8 +3,7 @@ package web_test
 import (
 	"bytes"
 	"encoding/json"
-	"fmt"
-	"net"
+	"errors"
 	"net/http"
 	"strings"
 	"testing"
@@ -224,25 +223,12 @@ func TestBodySizeIsBounded(t *testing.T) {
 	endless := r.request(t, one(nil))
 	endless.Body = &repeated{}
 	endless.ContentLength = -1
-	answer, err := http.DefaultClient.Do(endless)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer answer.Body.Close()
-	if answer.StatusCode != http.StatusRequestEntityTooLarge {
+	if answer := r.send(t, endless); answer.StatusCode != http.StatusRequestEntityTooLarge {
 		t.Errorf("an endless body: %d", answer.StatusCode)
 	}
 	// One that promises more than it sends.
-	conn, err := (&net.Dialer{}).DialContext(t.Context(), "tcp", strings.TrimPrefix(r.base, "http://"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer conn.Close()
-	if err := conn.SetDeadline(time.Now().Add(10 * time.Second)); err != nil {
-		t.Fatal(err)
-	}
-	fmt.Fprintf(conn, "POST /v1/events HTTP/1.1\r\nHost: localhost\r\nContent-Type: %s\r\nContent-Length: 100\r\n\r\n{", api.TypeEvent)
-	if err := conn.(*net.TCPConn).CloseWrite(); err != nil {
+	conn := r.dial(t, "POST /v1/events HTTP/1.1\r\nHost: localhost\r\nContent-Type: "+api.TypeEvent+"\r\nContent-Length: 100\r\n\r\n{")
+	if err := errors.Join(conn.SetDeadline(time.Now().Add(10*time.Second)), conn.CloseWrite()); err != nil {
 		t.Fatal(err)
 	}
 	raw := make([]byte, 64)

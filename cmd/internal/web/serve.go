@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"runtime/debug"
 	"slices"
@@ -30,7 +31,7 @@ func (s *Server) dispatch(w http.ResponseWriter, r *http.Request) {
 	unmatched.ServeHTTP(verdict, r)
 	if allow := verdict.header.Get("Allow"); allow != "" {
 		w.Header().Set("Allow", allow)
-		s.refused(w, r, refuse(http.StatusMethodNotAllowed, codeMethod, fmt.Sprintf("%.20s is not for this resource", r.Method), "use one of "+allow))
+		s.refused(w, r, refuse(http.StatusMethodNotAllowed, errMethod, fmt.Sprintf("%.20s is not for this resource", r.Method), "use one of "+allow))
 		return
 	}
 	s.refused(w, r, refuse(http.StatusNotFound, client.ErrNotFound, "there is no such resource", "see /v1/openapi.yaml for what there is"))
@@ -104,9 +105,7 @@ func (s *Server) write(w http.ResponseWriter, a answer) error {
 		}
 		raw = append(raw, '\n')
 	}
-	for name, values := range a.header {
-		w.Header()[name] = values
-	}
+	maps.Copy(w.Header(), a.header)
 	if len(raw) > 0 {
 		w.Header().Set("Content-Type", contentTypeOf(a))
 		w.Header().Set("Content-Length", strconv.Itoa(len(raw)))
@@ -175,8 +174,7 @@ func (s *Server) refused(w http.ResponseWriter, r *http.Request, err error) {
 }
 
 func problemOf(err error) problem {
-	var made *refusal
-	if errors.As(err, &made) {
+	if made, ok := errors.AsType[*refusal](err); ok {
 		return made.problem
 	}
 	return problem{Problem: api.ProblemOf(err)}

@@ -119,8 +119,7 @@ func New(cfg Config) (*Server, error) {
 		return nil, err
 	}
 	cfg = cfg.withDefaults()
-	s := &Server{
-		cfg: cfg, mux: http.NewServeMux(), work: newWork(), feeds: make(chan struct{}, cfg.MaxFeeds)}
+	s := &Server{cfg: cfg, mux: http.NewServeMux(), work: newWork(), feeds: make(chan struct{}, cfg.MaxFeeds)}
 	s.feeding, s.endFeeds = context.WithCancel(context.Background())
 	for _, r := range s.routes() {
 		s.mux.Handle(r.method+" "+r.path, s.serve(r))
