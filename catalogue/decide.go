@@ -15,8 +15,8 @@ type World interface {
 	Exists(a events.Aggregate) (bool, error)
 	// Claimed is the tenant that holds the claim, or the zero id.
 	Claimed(claim events.Aggregate) (events.TenantID, error)
-	// Used tells whether a product's or app's id was issued before.
-	Used(id uuid.UUID) (bool, error)
+	// Issued tells whom a product's or app's id was issued to, if it was.
+	Issued(id uuid.UUID) (to events.Aggregate, used bool, err error)
 }
 
 // Decide tells whether e may follow state s: nil, or why not. It is the same
@@ -99,7 +99,7 @@ func decideTenant(w World, s State, e events.Event) error {
 	case events.TenantRelocated:
 		return decidePlaced(s, e, p.Region)
 	case events.ProductActivated:
-		return decideActivated(w, s, p)
+		return decideActivated(w, s, e, p)
 	case events.ProductDeactivated, events.ProductSuspended, events.ProductUnsuspended, events.ProductLicenseUpdated:
 		return decideProduct(s, e)
 	case events.AppInstalled, events.AppUninstalled, events.AppRestored:
@@ -192,7 +192,7 @@ func decidePlaced(s State, e events.Event, region string) error {
 	return nil
 }
 
-func decideActivated(w World, s State, p events.ProductActivated) error {
+func decideActivated(w World, s State, e events.Event, p events.ProductActivated) error {
 	product, exists, err := get[events.Product](s, events.ProductKey(p.Product))
 	if err != nil {
 		return err
@@ -201,7 +201,7 @@ func decideActivated(w World, s State, p events.ProductActivated) error {
 		if p.Name == "" {
 			return refuse(ErrIllegal, "name the product when it is activated first", "%s has no name yet", p.Product)
 		}
-		return mustBeUnused(w, p.Product.String(), p.Product.UUID())
+		return mustBeOurs(w, e, p.Product.String(), p.Product.UUID())
 	}
 	if product.Status != events.ProductStatusInactive {
 		return refuse(ErrIllegal, "", "%s is %s, not inactive", p.Product, product.Status)
@@ -258,7 +258,7 @@ func decideNewApp(w World, s State, e events.Event, id events.AppID) error {
 	if exists {
 		return refuse(ErrIDReused, "make a new id: ids are never issued twice", "%s of %s is %s", id, e.About, installed(app))
 	}
-	return mustBeUnused(w, id.String(), id.UUID())
+	return mustBeOurs(w, e, id.String(), id.UUID())
 }
 
 func installed(a events.App) string {
@@ -282,13 +282,16 @@ func decideInstalled(s State, e events.Event, id events.AppID, want bool) error 
 	return nil
 }
 
-func mustBeUnused(w World, text string, id uuid.UUID) error {
-	used, err := w.Used(id)
+// mustBeOurs checks that an id which the tenant does not have now was never
+// another tenant's. It may have been this one's: a restoration can lead back to
+// before it was issued, and then the same thing may begin again.
+func mustBeOurs(w World, e events.Event, text string, id uuid.UUID) error {
+	owner, used, err := w.Issued(id)
 	if err != nil {
 		return err
 	}
-	if used {
-		return refuse(ErrIDReused, "make a new id: ids are never issued twice", "%s was issued before", text)
+	if used && owner != e.About {
+		return refuse(ErrIDReused, "make a new id: ids are never issued twice", "%s was issued to another tenant", text)
 	}
 	return nil
 }

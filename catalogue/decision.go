@@ -142,7 +142,4 @@ func (w world) Claimed(claim events.Aggregate) (events.TenantID, error) {
 	return c.Tenant, err
 }
 
-func (w world) Used(id uuid.UUID) (bool, error) {
-	_, used, err := w.facts.Issued(id)
-	return used, err
-}
+func (w world) Issued(id uuid.UUID) (events.Aggregate, bool, error) { return w.facts.Issued(id) }

@@ -149,6 +149,8 @@ type job struct {
 	credential Credential
 	requests   []Request
 	verdicts   []Verdict
+	flush      bool  // write the store to disk once the requests are answered
+	flushed    error // what came of that
 	done       chan struct{}
 }
 
@@ -319,6 +321,22 @@ func (s *Service) enqueue(ctx context.Context, j *job) error {
 	}
 }
 
+// Flush writes the store to disk, so that whoever reads it there sees all that
+// was answered before. Nothing needs it but looking at the store from outside:
+// what is not on its disk is in the log.
+func (s *Service) Flush(ctx context.Context) error {
+	j := &job{flush: true, done: make(chan struct{})}
+	if err := s.enqueue(ctx, j); err != nil {
+		return err
+	}
+	select {
+	case <-j.done:
+		return j.flushed
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
 // Close answers what is queued, flushes the store and stops.
 func (s *Service) Close() error {
 	s.mu.Lock()
@@ -353,6 +371,9 @@ func (s *Service) run(ctx context.Context) {
 		}
 		s.writer.commit(ctx, batch)
 		for _, j := range batch {
+			if j.flush {
+				j.flushed = s.writer.store.Flush()
+			}
 			close(j.done)
 		}
 	}

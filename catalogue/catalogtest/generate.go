@@ -309,7 +309,4 @@ func (w world) Claimed(claim events.Aggregate) (events.TenantID, error) {
 	return w.g.claims[claim], nil
 }
 
-func (w world) Used(id uuid.UUID) (bool, error) {
-	_, used, err := w.g.facts.Issued(id)
-	return used, err
-}
+func (w world) Issued(id uuid.UUID) (events.Aggregate, bool, error) { return w.g.facts.Issued(id) }

@@ -170,5 +170,7 @@ func (settled) Exists(events.Aggregate) (bool, error) { return true, nil }
 // Claimed is nobody.
 func (settled) Claimed(events.Aggregate) (events.TenantID, error) { return events.TenantID{}, nil }
 
-// Used is always false.
-func (settled) Used(uuid.UUID) (bool, error) { return false, nil }
+// Issued is always to nobody.
+func (settled) Issued(uuid.UUID) (events.Aggregate, bool, error) {
+	return events.Aggregate{}, false, nil
+}

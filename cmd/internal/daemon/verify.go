@@ -3,6 +3,7 @@ package daemon
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 
 	"tenantcatalogue/events"
@@ -22,6 +23,9 @@ func (s *System) Verify(ctx context.Context, progress func(at, of events.Seq)) (
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
 	shared := viewdb.NewShared(scratchCacheBytes)
 	defer shared.Close()
+	if err := s.Service.Flush(ctx); err != nil {
+		return report, fmt.Errorf("verify: write the heads to disk: %w", err)
+	}
 	scratch := func(p projectors.Projector) (*viewdb.DB, error) {
 		return viewdb.Open(viewdb.Config{Dir: dir + "/" + p.Name(), Name: p.Name(), Format: p.Format(), Shared: shared})
 	}
