@@ -155,12 +155,17 @@ type child struct {
 	err    error // of its end
 }
 
-// startChild runs a daemon on a data directory and waits until it is ready.
-func startChild(data string) (*child, error) {
+// startChild runs a daemon on a data directory and waits until it is ready. It
+// is embedded unless args say otherwise.
+func startChild(data string, args ...string) (*child, error) {
+	if len(args) == 0 {
+		args = []string{"--nats-listen", "127.0.0.1:0"}
+	}
+	args = append([]string{"serve", "--data", data, "--http", "127.0.0.1:0", "-o", "json"}, args...)
 	c := &child{data: data, ended: make(chan struct{})}
 	//nolint:noctx // it is stopped or killed by the test
-	c.cmd = exec.Command(os.Args[0], "serve", "--data", data, "--nats-listen", "127.0.0.1:0", "--http", "127.0.0.1:0", "-o", "json")
-	c.cmd.Env = append(os.Environ(), asMain+"=1")
+	c.cmd = exec.Command(os.Args[0], args...)
+	c.cmd.Env = append(os.Environ(), asMain+"=1", envLog+"=log-password-of-tests", envGate+"=gate-password-of-tests", envOperator+"=operator-password-of-tests")
 	c.cmd.Stderr = &c.stderr
 	stdout, err := c.cmd.StdoutPipe()
 	if err != nil {

@@ -28,6 +28,8 @@ const drainTime = 20 * time.Second
 // serveFlags are what serve was asked for.
 type serveFlags struct {
 	data, natsListen, http string
+	hosts                  []string
+	external               externalFlags
 }
 
 func (a *app) serve() *cobra.Command {
@@ -51,6 +53,8 @@ taken. A second one kills it; what was acknowledged is durable all the same.`,
 	flags.StringVar(&f.data, "data", defaultData, "directory that everything is kept in")
 	flags.StringVar(&f.natsListen, "nats-listen", "127.0.0.1:4222", "where NATS clients connect; port 0 picks one")
 	flags.StringVar(&f.http, "http", "127.0.0.1:8080", "where HTTP clients connect; port 0 picks one")
+	flags.StringSliceVar(&f.hosts, "http-host", nil, "a name that HTTP clients call it by, beside localhost; others are refused")
+	f.external.flags(cmd)
 	return cmd
 }
 
@@ -67,8 +71,15 @@ func (a *app) runServe(ctx context.Context, f serveFlags) (err error) {
 	if err != nil {
 		return err
 	}
+	external, err := f.external.read()
+	if err != nil {
+		return err
+	}
+	if external != nil {
+		f.natsListen = "" // that one listens where it does
+	}
 	logger := newLogger(a.Err)
-	sys, err := daemon.Open(ctx, daemon.Config{DataDir: data, NATSListen: f.natsListen, Logger: logger})
+	sys, err := daemon.Open(ctx, daemon.Config{DataDir: data, NATSListen: f.natsListen, External: external, Logger: logger})
 	if err != nil {
 		return err
 	}
@@ -78,7 +89,7 @@ func (a *app) runServe(ctx context.Context, f serveFlags) (err error) {
 		err = errors.Join(err, stop(ctx))
 	}
 	defer drain(sys.Close)
-	at, stop, err := openDoors(ctx, sys, f.http)
+	at, stop, err := openDoors(ctx, sys, f)
 	if err != nil {
 		return err
 	}
@@ -97,18 +108,18 @@ func (a *app) runServe(ctx context.Context, f serveFlags) (err error) {
 
 // openDoors opens the gate on NATS and the one on HTTP, and says where the latter
 // is. stop drains both.
-func openDoors(ctx context.Context, sys *daemon.System, address string) (url string, stop func(context.Context) error, err error) {
+func openDoors(ctx context.Context, sys *daemon.System, f serveFlags) (url string, stop func(context.Context) error, err error) {
 	service, err := api.New(sys)
 	if err != nil {
 		return "", nil, err
 	}
 	version := readBuild().Version
 	counts := metrics.New(sys, service, version)
-	server, err := web.New(web.Config{System: sys, API: service, Metrics: counts})
+	server, err := web.New(web.Config{System: sys, API: service, Metrics: counts, Hosts: f.hosts})
 	if err != nil {
 		return "", nil, err
 	}
-	listener, err := web.Listen(ctx, address)
+	listener, err := web.Listen(ctx, f.http)
 	if err != nil {
 		return "", nil, err
 	}
