@@ -115,8 +115,7 @@ func (c *change) publish(ctx context.Context, r *remote, e events.Event) (out ch
 	}
 	answer, err := r.send(ctx, services+"publish", raw)
 	if err != nil {
-		var refused *client.Error
-		if !errors.As(err, &refused) {
+		if _, refused := errors.AsType[*client.Error](err); !refused {
 			err = fmt.Errorf("%w; to find out, give the same command again with --id %s", err, e.ID)
 		}
 		return out, err

@@ -60,7 +60,7 @@ type remote struct {
 }
 
 // with connects to the daemon, runs do, and lets go of it.
-func (w where) with(ctx context.Context, do func(context.Context, *remote) error) error {
+func (w *where) with(ctx context.Context, do func(context.Context, *remote) error) error {
 	r, err := w.dial()
 	if err != nil {
 		return err
@@ -86,7 +86,7 @@ func (w where) with(ctx context.Context, do func(context.Context, *remote) error
 
 // dial finds the daemon: what the command line names, else what the
 // environment names, else the data directory here.
-func (w where) dial() (*remote, error) {
+func (w *where) dial() (*remote, error) {
 	if w.data == "" && w.context == "" && w.server == "" {
 		w.context = os.Getenv("NATS_CONTEXT")
 		if w.context == "" {
@@ -121,7 +121,7 @@ func (w where) dial() (*remote, error) {
 }
 
 // dialData goes by the file that serve leaves in its data directory.
-func (w where) dialData(r *remote, opts []nats.Option) error {
+func (w *where) dialData(r *remote, opts []nats.Option) error {
 	dir := firstOf(w.data, defaultData)
 	file := filepath.Join(dir, auth.AdminFile)
 	admin, err := auth.ReadAdmin(dir)

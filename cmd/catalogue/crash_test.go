@@ -22,14 +22,6 @@ import (
 	"tenantcatalogue/replay/restore"
 )
 
-// killCount is how often a test kills the daemon.
-func killCount(few int) int {
-	if *kills > 0 {
-		return *kills
-	}
-	return few
-}
-
 // fixtureTenant is the n-th tenant of the tests of crashes.
 func fixtureTenant(n int) events.TenantID {
 	return events.DeriveID[events.TenantID]("crash", fmt.Sprint(n))
@@ -99,9 +91,9 @@ func (p *publisher) event(n int) events.Event {
 // run publishes until the daemon is gone. What was not answered is sent again
 // the next time, as it was.
 func (p *publisher) run(ctx context.Context, url string) error {
-	r, err := where{server: url}.dial()
+	r, err := (&where{server: url}).dial()
 	if err != nil {
-		return nil //nolint:nilerr // it was killed before this one got through
+		return nil // it was killed before this one got through
 	}
 	defer r.conn.Close()
 	for {
@@ -155,7 +147,7 @@ func TestKilledWhilePublishing(t *testing.T) {
 	for n := range all {
 		all[n] = &publisher{n: n, acked: map[events.EventID]events.Seq{}}
 	}
-	for range killCount(4) {
+	for range *kills {
 		var wg sync.WaitGroup
 		for _, p := range all {
 			wg.Go(func() {
@@ -194,10 +186,10 @@ func TestKilledWhilePublishing(t *testing.T) {
 			}
 		}
 	}
-	if total < writers*killCount(4) {
+	if total < writers**kills {
 		t.Errorf("the harness is blind: %d events were acknowledged in all", total)
 	}
-	t.Logf("%d kills, %d events acknowledged, all there once", killCount(4), total)
+	t.Logf("%d kills, %d events acknowledged, all there once", *kills, total)
 	if err := c.stop(); err != nil {
 		t.Error(err)
 	}
@@ -221,7 +213,7 @@ func TestKilledWhileRestoring(t *testing.T) {
 	c.kill()
 
 	midway := 0
-	for i := range killCount(4) {
+	for i := range *kills {
 		data := copyOf(t, planned)
 		c := mustStart(t, data)
 		moment := momentOf(t, c, i, took, tenants)
@@ -250,7 +242,7 @@ func TestKilledWhileRestoring(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	t.Logf("%d kills, %d of them half-way, within %s", killCount(4), midway, took)
+	t.Logf("%d kills, %d of them half-way, within %s", *kills, midway, took)
 }
 
 // momentOf waits for the moment to kill a daemon that restores: some time, or
@@ -260,7 +252,7 @@ func momentOf(t *testing.T, c *child, turn int, took time.Duration, tenants int)
 	if turn%2 == 0 {
 		return func() { time.Sleep(rand.N(took)) }
 	}
-	r, err := where{server: c.NATS}.dial()
+	r, err := (&where{server: c.NATS}).dial()
 	if err != nil {
 		t.Fatal(err)
 	}

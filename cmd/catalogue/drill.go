@@ -106,9 +106,7 @@ func scratchViews(dir string) func(projectors.Projector) (*viewdb.DB, error) {
 }
 
 func drillTable(w *tabwriter.Writer, r drill.Report) {
-	row := func(what, format string, args ...any) {
-		fmt.Fprintf(w, "%s\t%s\n", what, fmt.Sprintf(format, args...))
-	}
+	row := func(what, format string, args ...any) { row(w, what, fmt.Sprintf(format, args...)) }
 	row("catalogue", "%d tenants, %d events", r.Tenants, r.EventsBefore)
 	row("right run", "%s removed the app from %d tenants", r.RightRun.ID, r.RightRun.AppsUninstalled)
 	row("wrong run", "%s deleted %d tenants of %d customers, %d active users, events %d to %d", r.BadRun.ID,

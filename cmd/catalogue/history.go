@@ -2,7 +2,6 @@ package main
 
 import (
 	"encoding/json"
-	"fmt"
 	"text/tabwriter"
 
 	"github.com/google/uuid"
@@ -99,10 +98,10 @@ func (a *app) echo(p replay.Point) {
 	if p.Time != 0 {
 		at = " (" + p.Time.String() + ")"
 	}
-	fmt.Fprintf(a.Err, "%s%s is event %d\n", p.Text, at, p.Seq)
+	a.say("%s%s is event %d", p.Text, at, p.Seq)
 	side := func(what string, n *replay.Neighbour) {
 		if n != nil {
-			fmt.Fprintf(a.Err, "  %s  %d %s %s of %s by %s %s\n", what, n.Seq, n.RecordedTime, n.Type, n.About, n.Actor, n.Run)
+			a.say("  %s  %d %s %s of %s by %s %s", what, n.Seq, n.RecordedTime, n.Type, n.About, n.Actor, n.Run)
 		}
 	}
 	side("last event in it  ", p.Last)
@@ -111,7 +110,7 @@ func (a *app) echo(p replay.Point) {
 		side("recorded then too", &n)
 	}
 	if p.Next != nil {
-		fmt.Fprintf(a.Err, "  left out in all     %d\n", p.Count)
+		a.say("  left out in all     %d", p.Count)
 	}
 }
 
@@ -211,6 +210,6 @@ func (a *app) lookupTable(w *tabwriter.Writer, out api.LookupResponse) {
 		}
 	}
 	if out.More {
-		fmt.Fprintln(a.Err, "there are more tenants than are shown")
+		a.say("there are more tenants than are shown")
 	}
 }

@@ -93,9 +93,10 @@ func (a *app) runImport(ctx context.Context, r *remote, path string, dryRun bool
 func upload(ctx context.Context, r *remote, in io.Reader) (name string, err error) {
 	piece := make([]byte, importPiece)
 	for offset := int64(0); ; {
-		n, readErr := io.ReadFull(in, piece)
-		if readErr != nil && !errors.Is(readErr, io.EOF) && !errors.Is(readErr, io.ErrUnexpectedEOF) {
-			return name, fmt.Errorf("read the file: %w", readErr)
+		n, err := io.ReadFull(in, piece)
+		ended := errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF)
+		if err != nil && !ended {
+			return name, fmt.Errorf("read the file: %w", err)
 		}
 		if n > 0 || name == "" {
 			out, err := get[api.ImportSendResponse](ctx, r, operators+"import.send", api.ImportSendRequest{Import: name, Offset: offset, Data: piece[:n]})
@@ -104,7 +105,7 @@ func upload(ctx context.Context, r *remote, in io.Reader) (name string, err erro
 			}
 			name, offset = out.Import, out.Offset
 		}
-		if readErr != nil {
+		if ended {
 			return name, nil
 		}
 	}

@@ -19,8 +19,8 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 )
 
-// kills is how often the tests of crashes kill the daemon; 0: a few times.
-var kills = flag.Int("kills", 0, "how often to kill the daemon in each test of crashes")
+// kills is how often the tests of crashes kill the daemon.
+var kills = flag.Int("kills", 4, "how often to kill the daemon in each test of crashes")
 
 // asMain makes the test binary run the program itself.
 const asMain = "CATALOGUE_TEST_MAIN"

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"fmt"
 	"text/tabwriter"
 
 	"github.com/spf13/cobra"
@@ -44,7 +43,7 @@ func (a *app) viewsTable(w *tabwriter.Writer, out api.ViewsResponse) {
 	}
 	row(w, "log", out.Head, "", "", "", out.Log)
 	if !out.Ready {
-		fmt.Fprintln(a.Err, "not ready:", out.Reason)
+		a.say("not ready: %s", out.Reason)
 	}
 }
 
@@ -66,7 +65,7 @@ func (a *app) rebuild() *cobra.Command {
 			return viewNames(), cobra.ShellCompDirectiveNoFileComp
 		},
 		RunE: func(cmd *cobra.Command, args []string) error {
-			fmt.Fprintf(a.Err, "rebuilding %s from the log; the old one serves meanwhile\n", args[0])
+			a.say("rebuilding %s from the log; the old one serves meanwhile", args[0])
 			return query(a, cmd, w, operators+"rebuild", api.RebuildRequest{View: args[0]}, a.viewsTable)
 		},
 	}

@@ -28,6 +28,21 @@ func (a *app) checkOutput() error {
 	return usagef("-o %s: say table, json or yaml", a.output)
 }
 
+// say tells people something on stderr, of which nobody can be told when it is
+// gone.
+func (a *app) say(format string, args ...any) { _, _ = fmt.Fprintf(a.Err, format+"\n", args...) }
+
+// row is a line of a table; a tabwriter keeps its fault for Flush.
+func row(w *tabwriter.Writer, cells ...any) {
+	for i, c := range cells {
+		if i > 0 {
+			_, _ = fmt.Fprint(w, "\t")
+		}
+		_, _ = fmt.Fprint(w, c)
+	}
+	_, _ = fmt.Fprintln(w)
+}
+
 // print writes v as -o asks; table writes the table.
 func (a *app) print(v any, table func(w *tabwriter.Writer)) error {
 	switch a.output {
@@ -85,6 +100,9 @@ const (
 	plainEvery = 10 * time.Second
 )
 
+// write writes to stderr, of which nobody can be told when it is gone.
+func (p *progress) write(format string, args ...any) { _, _ = fmt.Fprintf(p.w, format, args...) }
+
 func newProgress(w io.Writer) *progress {
 	f, isFile := w.(*os.File)
 	return &progress{w: w, terminal: isFile && term.IsTerminal(int(f.Fd())), last: time.Now()}
@@ -93,7 +111,7 @@ func newProgress(w io.Writer) *progress {
 // line says something that stays.
 func (p *progress) line(format string, args ...any) {
 	p.clear()
-	fmt.Fprintf(p.w, format+"\n", args...)
+	p.write(format+"\n", args...)
 	p.last = time.Now()
 }
 
@@ -104,10 +122,10 @@ func (p *progress) count(what string, n int) {
 		return
 	}
 	if !p.terminal {
-		fmt.Fprintf(p.w, "  %d %s\n", n, what)
+		p.write("  %d %s\n", n, what)
 		return
 	}
-	fmt.Fprintf(p.w, "\r  %d %s ", n, what)
+	p.write("\r  %d %s ", n, what)
 	p.bar = true
 }
 
@@ -130,17 +148,17 @@ func (p *progress) at(done, of int) {
 		return
 	}
 	if !p.terminal {
-		fmt.Fprintf(p.w, "  %d of %d\n", done, of)
+		p.write("  %d of %d\n", done, of)
 		return
 	}
 	full := min(barWidth, barWidth*done/of)
-	fmt.Fprintf(p.w, "\r  [%s%s] %d of %d ", strings.Repeat("=", full), strings.Repeat(" ", barWidth-full), done, of)
+	p.write("\r  [%s%s] %d of %d ", strings.Repeat("=", full), strings.Repeat(" ", barWidth-full), done, of)
 	p.bar = true
 }
 
 func (p *progress) clear() {
 	if p.bar {
-		fmt.Fprint(p.w, "\r\x1b[K")
+		p.write("\r\x1b[K")
 		p.bar = false
 	}
 }

@@ -47,7 +47,7 @@ func decode(raw []byte, into any) error {
 // more says on stderr how to get the next page of a table.
 func (a *app) more(next string) {
 	if next != "" {
-		fmt.Fprintf(a.Err, "there is more: the same command with --page %s\n", next)
+		a.say("there is more: the same command with --page %s", next)
 	}
 }
 

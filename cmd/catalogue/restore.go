@@ -131,7 +131,7 @@ func (a *app) planTable(w *tabwriter.Writer, p api.RestorePlanResponse) {
 		row(w, t.Tenant, t.From, to, t.URL, t.Undone, t.Kept, t.Lost, t.ActiveUsers)
 	}
 	if p.Recorded {
-		fmt.Fprintf(a.Err, "to carry it out: catalogue restore apply %s\n", p.ID)
+		a.say("to carry it out: catalogue restore apply %s", p.ID)
 	}
 }
 
@@ -186,7 +186,7 @@ func (a *app) applyPlan(ctx context.Context, r *remote, req api.RestoreRequest) 
 		return fmt.Errorf("%w: %d tenants are back, %d failed, %d wait for a choice; plan again for those, with --accept where they may go ahead",
 			errPartial, s.Restored, len(s.Failed), len(s.Waiting))
 	}
-	fmt.Fprintf(a.Err, "for the proof: catalogue restore certificate %s\n", s.ID)
+	a.say("for the proof: catalogue restore certificate %s", s.ID)
 	return nil
 }
 

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"fmt"
 	"io"
 
 	"github.com/spf13/cobra"
@@ -25,7 +24,7 @@ type app struct {
 // Main runs one command line and gives the exit code.
 func Main(ctx context.Context, args []string, streams Streams) int {
 	a := &app{Streams: streams}
-	root := a.root()
+	root := a.root() //nolint:contextcheck // a command gets its context when it runs
 	root.SetArgs(args)
 	root.SetIn(streams.In)
 	root.SetOut(streams.Out)
@@ -35,7 +34,7 @@ func Main(ctx context.Context, args []string, streams Streams) int {
 		err = usage(err) // cobra did not get past the command line
 	}
 	if err != nil {
-		fmt.Fprintln(streams.Err, "catalogue:", explain(err))
+		a.say("catalogue: %s", explain(err))
 	}
 	return exitCode(err)
 }

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
 	"sync"
 
 	"github.com/google/uuid"
@@ -128,8 +127,8 @@ func (a *API) ImportSend(_ context.Context, who auth.Caller, req ImportSendReque
 	return ImportSendResponse{Import: f.name, Offset: f.size}, nil
 }
 
-// begin finds a file on its way, or begins one when name is empty. What an
-// earlier process left of one is removed first.
+// begin finds a file on its way, or begins one when name is empty. A file that a
+// crash leaves is removed when the daemon starts.
 func (i *imports) begin(dir, name string) (*importFile, error) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
@@ -145,12 +144,6 @@ func (i *imports) begin(dir, name string) (*importFile, error) {
 	}
 	if i.files == nil {
 		i.files = map[string]*importFile{}
-		left, _ := filepath.Glob(filepath.Join(dir, "import-*")) // of a pattern that is well-formed, it cannot fail
-		for _, path := range left {
-			if err := os.Remove(path); err != nil {
-				return nil, err
-			}
-		}
 	}
 	file, err := os.CreateTemp(dir, "import-") // readable by its owner only
 	if err != nil {
@@ -213,7 +206,7 @@ func (a *API) ImportRun(ctx context.Context, who auth.Caller, req ImportRunReque
 	if err != nil {
 		return out, err
 	}
-	defer func() { err = errors.Join(err, rehearsal.Close()) }()
+	defer func() { err = errors.Join(err, rehearsal.Close(ctx)) }()
 	out.Seq, out.DryRun = rehearsal.At, req.DryRun
 	decide := importer{api: a, who: who, file: f, phase: "deciding", service: rehearsal.Service, rehearsal: rehearsal, report: &out}
 	if err := decide.run(ctx); err != nil || out.Faults == 0 && req.DryRun {

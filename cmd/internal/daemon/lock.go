@@ -49,3 +49,17 @@ func sign(file *os.File) error {
 	_, err = file.WriteAt(fmt.Appendf(nil, "process %d on %s\n", os.Getpid(), host), 0)
 	return err
 }
+
+// tidy removes what a process that was killed has left of its passing work; a
+// file on its way in holds personal fields as they were sent.
+func tidy(dir string) error {
+	var errs []error
+	for _, pattern := range []string{"import-*", "rehearsal-*", "verify-*"} {
+		left, err := filepath.Glob(filepath.Join(dir, pattern))
+		errs = append(errs, err)
+		for _, path := range left {
+			errs = append(errs, os.RemoveAll(path))
+		}
+	}
+	return errors.Join(errs...)
+}

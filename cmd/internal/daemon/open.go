@@ -61,6 +61,9 @@ func (s *System) openDir(_ context.Context, cfg Config) error {
 		return err
 	}
 	s.close.add("the lock", closeFile(lock))
+	if err := tidy(dir); err != nil {
+		return err
+	}
 	s.Admin, err = auth.OpenAdmin(dir)
 	return err
 }

@@ -31,7 +31,7 @@ func (s *System) Rehearse(ctx context.Context) (*Rehearsal, error) {
 	}
 	r := &Rehearsal{At: head, log: &rehearsalLog{real: s.Log, at: head}}
 	if err := r.open(ctx, s); err != nil {
-		return nil, errors.Join(fmt.Errorf("rehearse: %w", err), r.Close())
+		return nil, errors.Join(fmt.Errorf("rehearse: %w", err), r.Close(ctx))
 	}
 	return r, nil
 }
@@ -82,7 +82,9 @@ func (r *Rehearsal) Would(seq events.Seq) (id events.EventID, ok bool) {
 }
 
 // Close ends the rehearsal and forgets everything.
-func (r *Rehearsal) Close() error { return r.close.run(context.Background()) }
+func (r *Rehearsal) Close(ctx context.Context) error {
+	return r.close.run(context.WithoutCancel(ctx))
+}
 
 // rehearsalLog shows the real log up to a Seq, and goes on by itself. It has one
 // writer, which asks and reads in turn.
