@@ -3,6 +3,7 @@ package events
 import (
 	"bytes"
 	"encoding/json"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -37,8 +38,8 @@ func (a *ambiguity) fieldError() error {
 		return malformed("event", "%s", a.why)
 	}
 	var b strings.Builder
-	for i := len(a.path) - 1; i >= 0; i-- {
-		b.WriteString(printable(a.path[i]))
+	for i, name := range slices.Backward(a.path) {
+		b.WriteString(printable(name))
 		if i > 0 {
 			b.WriteByte('.')
 		}

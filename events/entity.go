@@ -50,9 +50,9 @@ func (k EntityKind) Of() AggregateKind {
 		return AggregateClaim
 	case EntityRestoration:
 		return AggregateRestoration
-	default:
-		return AggregateTenant
+	case EntityTenant, EntityPlacement, EntityProduct, EntityApp, EntityMember, EntityGroup, EntityResource:
 	}
+	return AggregateTenant
 }
 
 // EntityKey is an entity's place in its aggregate's state.

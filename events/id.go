@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/google/uuid"
@@ -45,13 +46,21 @@ type ID[K idKind] struct{ uuid uuid.UUID }
 
 // The ids of the catalogue.
 type (
-	TenantID  = ID[tenantKind]
+	// TenantID names a tenant.
+	TenantID = ID[tenantKind]
+	// AccountID names an account, which owns tenants.
 	AccountID = ID[accountKind]
+	// ProductID names a product of a tenant.
 	ProductID = ID[productKind]
-	AppID     = ID[appKind]
-	EventID   = ID[eventKind]
-	RunID     = ID[runKind]
-	PlanID    = ID[planKind]
+	// AppID names an app of a tenant.
+	AppID = ID[appKind]
+	// EventID names an event.
+	EventID = ID[eventKind]
+	// RunID names the run of a script, or the campaign, that events are part of.
+	RunID = ID[runKind]
+	// PlanID names the plan of a restoration.
+	PlanID = ID[planKind]
+	// RestoreID names a restoration.
 	RestoreID = ID[restoreKind]
 )
 
@@ -74,7 +83,7 @@ func NewID[I ID[K], K idKind](source func() (uuid.UUID, error)) (I, error) {
 func DeriveID[I ID[K], K idKind](names ...string) I {
 	h := sha256.New()
 	for _, n := range names {
-		fmt.Fprintf(h, "%d:%s", len(n), n)
+		h.Write(fmt.Appendf(nil, "%d:%s", len(n), n))
 	}
 	var u uuid.UUID
 	copy(u[:], h.Sum(nil))
@@ -92,10 +101,8 @@ func ParseID[I ID[K], K idKind](text string) (I, error) {
 		return I{}, &IDError{Text: text, Want: k.prefix(), Err: ErrMalformedID}
 	}
 	if prefix != k.prefix() {
-		for _, known := range idPrefixes {
-			if prefix == known {
-				return I{}, &IDError{Text: text, Got: prefix, Want: k.prefix(), Err: ErrWrongKind}
-			}
+		if slices.Contains(idPrefixes, prefix) {
+			return I{}, &IDError{Text: text, Got: prefix, Want: k.prefix(), Err: ErrWrongKind}
 		}
 		return I{}, &IDError{Text: text, Want: k.prefix(), Err: ErrMalformedID}
 	}
@@ -109,15 +116,10 @@ func ParseID[I ID[K], K idKind](text string) (I, error) {
 // KindOf tells which kind of id a text claims to be by its prefix.
 func KindOf(text string) (kind string, ok bool) {
 	prefix, _, found := strings.Cut(text, "_")
-	if !found {
+	if !found || !slices.Contains(idPrefixes, prefix) {
 		return "", false
 	}
-	for _, known := range idPrefixes {
-		if prefix == known {
-			return known, true
-		}
-	}
-	return "", false
+	return prefix, true
 }
 
 // String is the text form; empty for the zero ID.

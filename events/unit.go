@@ -18,8 +18,8 @@ type Unit struct {
 	Expected []Seq
 }
 
-// Follows, as an expectation, means: whatever an earlier unit of the same call
-// makes of the aggregate. If that unit is refused, so is this one.
+// Follows is the expectation of whatever an earlier unit of the same call makes
+// of the aggregate. If that unit is refused, so is this one.
 const Follows Seq = 1<<64 - 1
 
 // The limits of a unit, which are those of an atomic batch on the bus.
