@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net"
 	"strings"
 	"sync/atomic"
@@ -314,10 +315,7 @@ func TestForeignMessagesAreKept(t *testing.T) {
 		events.HeaderID: {e.ID.String()}, events.HeaderType: {string(e.Type)}, events.HeaderSource: {e.Source},
 	}
 	with := func(key string, values ...string) nats.Header {
-		h := nats.Header{}
-		for k, v := range good {
-			h[k] = v
-		}
+		h := maps.Clone(good)
 		h[key] = values
 		return h
 	}

@@ -43,7 +43,7 @@ func (l *Log) commit(ctx context.Context, b *batch) (events.Seq, error) {
 			}
 			err = errors.Join(err, settleErr)
 		}
-		if errors.Is(err, nats.ErrConnectionClosed) || !sleep(ctx, backoff) {
+		if errors.Is(err, nats.ErrConnectionClosed) || !pause(ctx) {
 			return 0, fmt.Errorf("append %d events: %w: %w", len(b.messages), events.ErrUnavailable, err)
 		}
 	}
@@ -109,7 +109,7 @@ func refusalOf(err error) error {
 		}
 		return nil
 	}
-	switch api.ErrorCode {
+	switch api.ErrorCode { //nolint:exhaustive // the other codes are judged by their status
 	case codeWrongLastSeq, codeWrongLastSeqConstant:
 		return fmt.Errorf("append: %w: %w", events.ErrConflict, err)
 	case codeInsufficient, codeStorageExceeded, codeAccountExceeded, codeMaxBytes:
@@ -152,7 +152,7 @@ func (l *Log) settle(ctx context.Context, b *batch) (first events.Seq, stored bo
 		if err != nil {
 			return 0, false, err
 		}
-		if len(got) == 0 && !sleep(ctx, backoff) {
+		if len(got) == 0 && !pause(ctx) {
 			return 0, false, fmt.Errorf("read back event %d: %w", next.Seq+events.Seq(at), context.Cause(ctx))
 		}
 		for _, s := range got {
@@ -178,7 +178,7 @@ func (a *appender) sift(ctx context.Context, b *batch) error {
 			return fmt.Errorf("append %d events: %w: the log refuses the expectations and holds what was expected; try again",
 				len(b.messages), events.ErrUnavailable)
 		}
-		if attempt > 0 && !sleep(ctx, backoff) {
+		if attempt > 0 && !pause(ctx) {
 			return fmt.Errorf("append %d events: %w: %w", len(b.messages), events.ErrUnavailable, context.Cause(ctx))
 		}
 		heads, err := a.log.headsOf(ctx, b)
@@ -204,9 +204,9 @@ func (a *appender) sift(ctx context.Context, b *batch) error {
 	return nil
 }
 
-// sleep waits, and tells whether the context is still good.
-func sleep(ctx context.Context, d time.Duration) bool {
-	t := time.NewTimer(d)
+// pause waits for backoff, and tells whether the context is still good.
+func pause(ctx context.Context) bool {
+	t := time.NewTimer(backoff)
 	defer t.Stop()
 	select {
 	case <-t.C:

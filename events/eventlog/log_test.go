@@ -18,5 +18,8 @@ func open(t testing.TB) *eventlog.Log {
 
 func TestLogConforms(t *testing.T) {
 	t.Parallel()
-	eventtest.Conformance(t, func(t *testing.T) eventtest.Log { return open(t) })
+	eventtest.Conformance(t, func(t *testing.T) eventtest.Log {
+		t.Helper()
+		return open(t)
+	})
 }

@@ -39,7 +39,7 @@ func (l *Log) Read(ctx context.Context, after, upTo events.Seq, fn func([]events
 			if len(got) > 0 || errors.Is(err, ErrGap) {
 				return got, err
 			}
-			if !sleep(wait, backoff) {
+			if !pause(wait) {
 				return nil, fmt.Errorf("read event %d: %w: %w", r.after+1, events.ErrUnavailable, errors.Join(err, context.Cause(wait)))
 			}
 		}
