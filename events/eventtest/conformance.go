@@ -200,7 +200,9 @@ func unitsFollow(t *testing.T, l Log) {
 	same(t, []events.Appended{
 		{First: 2, Last: 2},
 		{First: 3, Last: 3},
-		{Err: conflict}, {Err: conflict}, {Err: conflict},
+		{Err: conflict},
+		{Err: conflict},
+		{Err: conflict},
 		{First: 4, Last: 4},
 		{First: 5, Last: 5},
 		{Err: events.ErrMalformed},
