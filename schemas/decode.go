@@ -99,8 +99,7 @@ type decodeError struct {
 func (e *decodeError) Error() string { return fmt.Sprintf("%s: %s", faultOf(e).Path, e.rule) }
 
 func under(err error, key string) error {
-	var e *decodeError
-	if errors.As(err, &e) {
+	if e, ok := errors.AsType[*decodeError](err); ok {
 		e.path = append(e.path, key)
 	}
 	return err
