@@ -27,7 +27,7 @@ const MaxBatch = 1000
 
 // Code says why the catalogue did not do what it was asked. It is stable, and an
 // error to match with errors.Is.
-type Code string
+type Code string //nolint:errname // a code that is matched as an error
 
 // The codes.
 const (
@@ -57,11 +57,7 @@ func (c Code) Error() string { return string(c) }
 // passing tells whether the same request may succeed a little later. An event
 // that was sent may have been written: it is sent again as it was.
 func (c Code) passing() bool {
-	switch c {
-	case ErrStopping, ErrUnavailable, ErrTimeout, ErrNoSpace:
-		return true
-	}
-	return false
+	return c == ErrStopping || c == ErrUnavailable || c == ErrTimeout || c == ErrNoSpace
 }
 
 // Error is why an event was not written, or a request not answered. It matches
