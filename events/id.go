@@ -48,7 +48,7 @@ type ID[K idKind] struct{ uuid uuid.UUID }
 type (
 	// TenantID names a tenant.
 	TenantID = ID[tenantKind]
-	// AccountID names an account, which owns tenants.
+	// AccountID names an account, which may own tenants.
 	AccountID = ID[accountKind]
 	// ProductID names a product of a tenant.
 	ProductID = ID[productKind]
@@ -58,7 +58,7 @@ type (
 	EventID = ID[eventKind]
 	// RunID names the run of a script, or the campaign, that events are part of.
 	RunID = ID[runKind]
-	// PlanID names the plan of a restoration.
+	// PlanID names a plan.
 	PlanID = ID[planKind]
 	// RestoreID names a restoration.
 	RestoreID = ID[restoreKind]
