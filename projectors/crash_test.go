@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io/fs"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"syscall"
@@ -89,13 +90,10 @@ func TestFullDiskTakesOneViewOut(t *testing.T) {
 	all := history(t, 2, 2500)
 	log := newLog(t, all[:200]...)
 	var full atomic.Bool
+	needSpace := []errorfs.OpKind{errorfs.OpCreate, errorfs.OpFileWrite, errorfs.OpFileSync, errorfs.OpFileSyncData}
 	disk := errorfs.InjectorFunc(func(op errorfs.Op) error {
-		switch op.Kind {
-		case errorfs.OpCreate, errorfs.OpFileWrite, errorfs.OpFileSync, errorfs.OpFileSyncData:
-			if full.Load() && strings.Contains(op.Path, tenants.Name) {
-				return &fs.PathError{Op: "write", Path: op.Path, Err: syscall.ENOSPC}
-			}
-		default: // reading, removing and closing need no space
+		if full.Load() && slices.Contains(needSpace, op.Kind) && strings.Contains(op.Path, tenants.Name) {
+			return &fs.PathError{Op: "write", Path: op.Path, Err: syscall.ENOSPC}
 		}
 		return nil
 	})

@@ -3,6 +3,7 @@ package projectors
 import (
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/google/uuid"
 
@@ -42,7 +43,7 @@ func CutEntry(rest []byte) (about uuid.UUID, entityID string, err error) {
 func Page[T any](r viewdb.Reader, prefix, after []byte, limit int, fn func(rest []byte) (T, bool, error)) (items []T, next []byte, err error) {
 	from := after
 	if after != nil {
-		from = append(prefix[:len(prefix):len(prefix)], after...)
+		from = append(slices.Clip(prefix), after...)
 	}
 	var last []byte // the entry of the last item
 	err = ScanIndex(r, prefix, from, func(rest []byte) error {
@@ -75,7 +76,7 @@ func EntityPage[E events.Entity](
 	prefix := entityRow(a, events.EntityKey{Kind: kind})
 	lower := prefix
 	if after != nil {
-		lower = append(append(prefix[:len(prefix):len(prefix)], after...), 0)
+		lower = append(append(slices.Clip(prefix), after...), 0)
 	}
 	var last []byte
 	err = r.Scan(lower, viewdb.PrefixEnd(prefix), func(row, raw []byte) error {

@@ -172,7 +172,7 @@ func (r *Runner) apply(recorded []Recorded, rolls []events.Rolling) error {
 // be the same, and nothing may be missing between them.
 func (s *slot) fits(recorded []Recorded, rolls []events.Rolling) error {
 	if s.fault != nil {
-		return nil
+		return nil //nolint:nilerr // it is out of service, and told of already
 	}
 	at := s.Home.Current().Checkpoint()
 	first := recorded[0].Seq
