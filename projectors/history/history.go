@@ -89,7 +89,7 @@ func keep(b *viewdb.Batch, r projectors.Recorded, latest events.Time) error {
 		return err
 	}
 	if r.Err != nil {
-		return nil // who and which run stand in what could not be decoded
+		return nil //nolint:nilerr // who and which run stand in what could not be decoded
 	}
 	if err := b.Set(viewdb.AppendSeq(actorPrefix(r.Event.Actor), r.Seq), nil); err != nil {
 		return err

@@ -49,22 +49,23 @@ func whole() int { return 1 << 20 }
 
 // jumpy is a log whose recorded times jump forwards and backwards, with some
 // events that cannot be read.
-func jumpy(t *rapid.T, tb testing.TB) []events.Stored {
-	log := catalogtest.History(tb, catalogtest.Seeded(rapid.Uint64Range(0, 20).Draw(t, "seed")), rapid.IntRange(1, 60).Draw(t, "requests"))
+func jumpy(t testing.TB, draw *rapid.T) []events.Stored {
+	t.Helper()
+	log := catalogtest.History(t, catalogtest.Seeded(rapid.Uint64Range(0, 20).Draw(draw, "seed")), rapid.IntRange(1, 60).Draw(draw, "requests"))
 	now := catalogtest.Start
 	for i, s := range log {
-		if rapid.IntRange(0, 20).Draw(t, "poison") == 0 {
+		if rapid.IntRange(0, 20).Draw(draw, "poison") == 0 {
 			log[i].Data = []byte("garbage")
 			continue
 		}
-		now = now.Add(time.Duration(rapid.IntRange(-3, 8).Draw(t, "jump")) * time.Minute)
+		now = now.Add(time.Duration(rapid.IntRange(-3, 8).Draw(draw, "jump")) * time.Minute)
 		e, err := events.Decode(s)
 		if err != nil {
-			tb.Fatal(err)
+			t.Fatal(err)
 		}
 		e.RecordedTime = events.TimeOf(now)
 		if log[i], err = events.Encode(e); err != nil {
-			tb.Fatal(err)
+			t.Fatal(err)
 		}
 		log[i].Seq = s.Seq
 	}
@@ -76,7 +77,7 @@ func jumpy(t *rapid.T, tb testing.TB) []events.Stored {
 func TestAgainstScan(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(rt *rapid.T) {
-		log := jumpy(rt, t)
+		log := jumpy(t, rt)
 		db, done := project(t, log, func() int { return rapid.IntRange(1, 10).Draw(rt, "batch") })
 		defer done()
 		head := rapid.IntRange(0, len(log)).Draw(rt, "head")

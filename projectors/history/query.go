@@ -2,6 +2,7 @@ package history
 
 import (
 	"errors"
+	"slices"
 
 	"tenantcatalogue/events"
 	"tenantcatalogue/projectors/viewdb"
@@ -75,8 +76,8 @@ func (r *Reader) indexed(prefix []byte, after, upTo events.Seq, fn func(events.S
 	if upTo <= after {
 		return nil
 	}
-	lower := viewdb.AppendSeq(prefix[:len(prefix):len(prefix)], after+1)
-	upper := viewdb.AppendSeq(prefix[:len(prefix):len(prefix)], upTo+1)
+	lower := viewdb.AppendSeq(slices.Clip(prefix), after+1)
+	upper := viewdb.AppendSeq(slices.Clip(prefix), upTo+1)
 	return r.rows.Scan(lower, upper, func(key, _ []byte) error {
 		seq, _, err := viewdb.CutSeq(key[len(prefix):])
 		if err != nil {
