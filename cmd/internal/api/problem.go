@@ -133,8 +133,7 @@ func title(code client.Code) string {
 }
 
 func sortOf(err error) sort {
-	var invalid *schemas.Error
-	if errors.As(err, &invalid) {
+	if _, ok := errors.AsType[*schemas.Error](err); ok {
 		return sort{code: client.ErrMalformed, status: http.StatusBadRequest}
 	}
 	for _, s := range sorts() {
@@ -151,16 +150,14 @@ func ErrorOf(err error) *client.Error {
 		return nil
 	}
 	out := &client.Error{Code: sortOf(err).code, Message: err.Error(), Hint: catalogue.Hint(err)}
-	var refused *catalogue.RefusedError
-	if errors.As(err, &refused) {
+	if refused, ok := errors.AsType[*catalogue.RefusedError](err); ok {
 		out.Message = refused.Err.Error()
 		if refused.Met != "" {
 			out.Message += ": " + refused.Met
 		}
 		out.Epoch, out.LastSeq = refused.Epoch, refused.Last
 	}
-	var conflict *events.ConflictError
-	if errors.As(err, &conflict) {
+	if conflict, ok := errors.AsType[*events.ConflictError](err); ok {
 		out.LastSeq = conflict.Actual
 	}
 	var invalid *schemas.Error

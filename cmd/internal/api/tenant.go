@@ -167,7 +167,7 @@ func tenantOf(id events.TenantID, p replay.Past) Tenant {
 	for _, entity := range p.State.Entities() {
 		switch e := entity.(type) {
 		case events.Tenant:
-			t.Record.Tenant = e
+			t.Tenant = e
 		case events.Placement:
 			t.Placement = e
 		case events.Product:
