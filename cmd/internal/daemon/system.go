@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math"
 	"os"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -146,9 +147,9 @@ func (c *closer) run(ctx context.Context) error {
 	c.steps = nil
 	c.mu.Unlock()
 	var errs []error
-	for i := len(steps) - 1; i >= 0; i-- {
-		if err := steps[i].do(ctx); err != nil {
-			errs = append(errs, fmt.Errorf("stop %s: %w", steps[i].what, err))
+	for _, step := range slices.Backward(steps) {
+		if err := step.do(ctx); err != nil {
+			errs = append(errs, fmt.Errorf("stop %s: %w", step.what, err))
 		}
 	}
 	return errors.Join(errs...)

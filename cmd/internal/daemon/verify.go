@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 
 	"tenantcatalogue/events"
 	"tenantcatalogue/projectors"
@@ -30,7 +31,7 @@ func (s *System) Verify(ctx context.Context, progress func(at, of events.Seq)) (
 		return viewdb.Open(viewdb.Config{Dir: dir + "/" + p.Name(), Name: p.Name(), Format: p.Format(), Shared: shared})
 	}
 	var subjects []replay.Subject
-	for _, v := range append(s.Views[:len(s.Views):len(s.Views)], projectors.View{Projector: heads.Projector{}, Home: s.Heads}) {
+	for _, v := range append(slices.Clip(s.Views), projectors.View{Projector: heads.Projector{}, Home: s.Heads}) {
 		db, release, err := v.Home.Acquire()
 		if err != nil {
 			return report, err
