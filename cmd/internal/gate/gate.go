@@ -87,7 +87,8 @@ func Open(ctx context.Context, cfg Config) (*Gate, error) {
 	for _, e := range endpoints(cfg.API) {
 		// micro's names have no dots.
 		name := strings.NewReplacer(prefixAdmin, "admin-", prefix, "", ".", "-").Replace(e.subject)
-		if err := g.service.AddEndpoint(name, micro.HandlerFunc(func(r micro.Request) { g.take(e, r) }), micro.WithEndpointSubject(e.subject)); err != nil {
+		take := func(r micro.Request) { g.take(e, r) } //nolint:contextcheck // a request ends with the Gate, not with what opened it
+		if err := g.service.AddEndpoint(name, micro.HandlerFunc(take), micro.WithEndpointSubject(e.subject)); err != nil {
 			return nil, errors.Join(fmt.Errorf("open the gate: endpoint %s: %w", e.subject, err), g.service.Stop())
 		}
 	}
@@ -165,8 +166,7 @@ func (g *Gate) answer(e endpoint, r micro.Request, began time.Time, out reply, e
 }
 
 func problemOf(err error) api.Problem {
-	var made refusal
-	if errors.As(err, &made) {
+	if made, ok := errors.AsType[refusal](err); ok {
 		return made.Problem
 	}
 	return api.ProblemOf(err)
