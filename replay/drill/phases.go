@@ -134,14 +134,13 @@ func (r *run) wrongRun(ctx context.Context) error {
 		return err
 	}
 	doomed := r.job.doomed
-	users := uint64(0)
 	var first, last events.Seq
 	for i, t := range doomed {
 		at := wrongRunAt.Add(wrongRunEnds.Sub(wrongRunAt) * time.Duration(i) / time.Duration(max(1, len(doomed)-1)))
 		if i == 0 {
 			// Between the cut and the run, too, later-deleted tenants change.
 			r.sys.Clock.Set(wrongRunAt.Add(-2 * time.Minute))
-			if err := r.changeDoomed(ctx, doomed, 0); err != nil {
+			if err := r.changeDoomed(ctx, doomed, "early", changesBetween/2); err != nil {
 				return err
 			}
 		}
@@ -165,7 +164,6 @@ func (r *run) wrongRun(ctx context.Context) error {
 	accounts := map[events.AccountID]bool{}
 	for _, t := range doomed {
 		accounts[t.account] = true
-		users += t.users
 	}
 	bad := &r.report.BadRun
 	bad.ID, bad.FirstSeq, bad.LastSeq, bad.Accounts = r.job.wrong, first, last, len(accounts)
@@ -177,9 +175,7 @@ func (r *run) wrongRun(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	var atStake uint64
-	atStake, err = r.usersOf(doomed)
-	bad.ActiveUsers = atStake
+	bad.ActiveUsers, err = r.usersOf(doomed)
 	r.tell.line("%s deleted %d tenants of %d customers (%d active users) in %.0f minutes; %d are gone from the views",
 		r.job.wrong, bad.TenantsDeleted, bad.Accounts, bad.ActiveUsers, bad.Minutes, gone)
 	return err
@@ -189,7 +185,7 @@ func (r *run) wrongRun(ctx context.Context) error {
 func (r *run) meanwhile(ctx context.Context, i int) error {
 	doomed := r.job.doomed
 	if every := max(1, len(doomed)/(changesBetween/2)); i%every == every-1 && i+1 < len(doomed) {
-		if err := r.changeDoomed(ctx, doomed[i+1:], i); err != nil {
+		if err := r.changeDoomed(ctx, doomed[i+1:], fmt.Sprintf("late/%d", i), 1); err != nil {
 			return err
 		}
 	}
@@ -204,18 +200,13 @@ func (r *run) meanwhile(ctx context.Context, i int) error {
 	return r.trafficStep(ctx, i+1)
 }
 
-// changeDoomed changes tenants that are still to be deleted: lost by a rewind,
-// kept by an undo. Called once before the run it makes half of the changes, in
-// the run one at a time.
-func (r *run) changeDoomed(ctx context.Context, left []*tenant, i int) error {
-	n := 1
-	if i == 0 {
-		n = min(changesBetween/2, len(left))
-	}
+// changeDoomed changes n of the tenants that are still to be deleted, the last
+// to go first: lost by a rewind, kept by an undo.
+func (r *run) changeDoomed(ctx context.Context, left []*tenant, name string, n int) error {
 	var list []events.Event
-	for k := range n {
+	for k := range min(n, len(left)) {
 		t := left[len(left)-1-k]
-		list = append(list, r.event(events.OfTenant(t.id), fmt.Sprintf("late/%d/%d", i, k), "user_"+fmt.Sprint(t.n), r.job.change(t, i+k)))
+		list = append(list, r.event(events.OfTenant(t.id), fmt.Sprintf("%s/%d", name, k), "user_"+fmt.Sprint(t.n), r.job.change(t, k)))
 	}
 	_, err := r.publish(ctx, service, list)
 	r.report.BadRun.Changes += len(list)
