@@ -84,7 +84,7 @@ func Start(t testing.TB, views []projectors.Projector) (w *World, stop func()) {
 	fs := vfs.NewMem()
 	for _, p := range views {
 		home, err := viewdb.OpenHome(viewdb.Config{
-			Dir: "views", Name: p.Name(), Format: p.Format(), FS: fs, Shared: shared, MemTableBytes: 1 << 20,
+			Dir: "views", Name: p.Name(), Format: p.Format(), FS: fs, Shared: shared,
 		})
 		w.check(err)
 		w.Homes[p.Name()] = home
@@ -116,7 +116,7 @@ func Start(t testing.TB, views []projectors.Projector) (w *World, stop func()) {
 func (w *World) OpenService() (s *catalogue.Service, stop func()) {
 	w.T.Helper()
 	home, err := viewdb.OpenHome(viewdb.Config{
-		Dir: "heads", Name: heads.Name, Format: heads.Format, FS: vfs.NewMem(), MemTableBytes: 1 << 20,
+		Dir: "heads", Name: heads.Name, Format: heads.Format, FS: vfs.NewMem(),
 	})
 	w.check(err)
 	store, err := heads.Open(home.Current(), w.Log.Identity())

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"testing"
 
@@ -11,6 +12,7 @@ import (
 	"tenantcatalogue/catalogue/catalogtest"
 	"tenantcatalogue/events"
 	"tenantcatalogue/projectors/history"
+	"tenantcatalogue/projectors/identity"
 	"tenantcatalogue/replay"
 	"tenantcatalogue/replay/replaytest"
 	"tenantcatalogue/replay/restore"
@@ -168,7 +170,9 @@ func TestApplyCancelled(t *testing.T) {
 			}
 			return nil
 		}}
-		if _, err := w.Engine(h).Apply(ctx, p.ID, nil); !errors.Is(err, context.Canceled) {
+		_, err := w.Engine(h).Apply(ctx, p.ID, nil)
+		// The Service may have answered the last call before it looked.
+		if !errors.Is(err, context.Canceled) && (err != nil || call <= portions) {
 			t.Fatalf("call %d: %v", call, err)
 		}
 		cancel()
@@ -255,7 +259,7 @@ func TestLaterCertificate(t *testing.T) {
 func TestLargeTenant(t *testing.T) {
 	t.Parallel()
 	const members = 100_000
-	w := replaytest.New(t, replaytest.All())
+	w := replaytest.New(t, append(replaytest.Few(), identity.New()))
 	w.Begin(2)
 	grant(t, w, 1, members, "m")
 	cut := w.Head()
@@ -297,61 +301,29 @@ func TestTooLarge(t *testing.T) {
 	}
 }
 
-// grant gives a tenant so many members, quickly.
+// grant gives a tenant so many members at once, as a restoration does.
 func grant(t testing.TB, w *replaytest.World, tenant, n int, name string) {
 	t.Helper()
-	requests := make([]catalogue.Request, 0, 1000)
+	about := replaytest.Tenant(tenant)
+	state := w.Fold(about, w.Head())
 	for i := range n {
-		requests = append(requests, catalogue.Request{Events: []events.Event{
-			w.Event(owner, replaytest.Tenant(tenant), events.IdentityMemberGranted{
-				User: fmt.Sprint("user_m", i), Name: events.Personal(name), Email: "m@example.com", Roles: []string{"user"},
-			}),
-		}})
-		if len(requests) < cap(requests) && i < n-1 {
-			continue
+		m := events.Member{
+			User: fmt.Sprint("user_m", i), Name: catalogtest.Sealed(events.Personal(name)), Email: catalogtest.Sealed("m@example.com"), Roles: []string{"user"},
 		}
-		for _, v := range w.Service.Publish(t.Context(), catalogtest.Internal, requests...) {
-			if v.Err != nil {
-				t.Fatal(v.Err)
-			}
-		}
-		requests = requests[:0]
+		state[m.EntityKey()] = m
 	}
-}
-
-// TestManyFailures fits the reasons of more failures than an event could hold.
-func TestManyFailures(t *testing.T) {
-	t.Parallel()
-	const n = 5000
-	w := manyDeleted(t, n)
-	e := w.Engine(nil)
-	first, second := plan(t, w, e, ask(events.Undo)), plan(t, w, e, ask(events.Undo))
-	apply(t, w, e, first.ID)
-	if s := apply(t, w, e, second.ID); s.Restored != 0 || len(s.Failed) != n || s.Failed[n-1].Why == "" {
-		t.Errorf("%d restored, %d failed", s.Restored, len(s.Failed))
+	sum := digest(t, state)
+	parts := slices.Collect(slices.Chunk(state.Entities(), 700))
+	unit := make([]events.Event, len(parts))
+	for i, part := range parts {
+		unit[i] = w.Event(owner, about, events.TenantRestored{
+			Restoration: events.DeriveID[events.RestoreID]("earlier"), Mode: events.Rewind, Cut: w.Head(), AsOf: w.Head(), Epoch: 1,
+			Part: uint32(i + 1), Parts: uint32(len(parts)), Entities: part, Digest: sum[:],
+		})
 	}
-	// And those of more that wait.
-	w.Settle()
-	p, err := e.Plan(t.Context(), restore.Ask{
-		Mode: events.Undo, Point: beforeBad(), Cause: bad(), Tenants: append(listed(n), replaytest.TenantID(n+2)), Actor: "operator",
-	})
-	if !errors.Is(err, restore.ErrNothing) || p.Waiting != n+1 {
-		t.Errorf("%d wait: %v", p.Waiting, err)
+	v := w.Service.Publish(t.Context(), catalogtest.Internal, catalogue.Request{Events: unit})[0]
+	if v.Err != nil {
+		t.Fatal(v.Err)
 	}
-	w.Do(script, replaytest.Tenant(1), replaytest.Deleted())
-	p = plan(t, w, e, restore.Ask{
-		Mode: events.Undo, Point: beforeBad(), Cause: bad(), Tenants: append(listed(n), replaytest.TenantID(n+2)), Actor: "operator",
-		Accept: []restore.ConflictKind{restore.ConflictNotDeleted},
-	})
-	s, err := e.Status(t.Context(), p.ID)
-	if err != nil || len(s.Waiting) != n || s.Targets != 1 {
-		t.Errorf("%d of %d wait: %v", len(s.Waiting), n, err)
-	}
-}
-
-func listed(n int) (out []events.TenantID) {
-	for i := 1; i <= n; i++ {
-		out = append(out, replaytest.TenantID(i))
-	}
-	return out
+	w.Refresh()
 }

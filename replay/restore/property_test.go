@@ -151,8 +151,7 @@ type outcome struct {
 // outcome is what becomes of one tenant.
 func (r reference) outcome(tenant events.TenantID, cut, asOf events.Seq, a restore.Ask) outcome {
 	cause := after(cut, a.Cause)
-	present, stands, refusedBefore := replayed(r.lineage(tenant, asOf, nil))
-	_ = present
+	_, stands, refusedBefore := replayed(r.lineage(tenant, asOf, nil))
 	var out outcome
 	var refused []events.Seq
 	if a.Mode == events.Rewind {
@@ -237,4 +236,4 @@ func (free) Exists(events.Aggregate) (bool, error) { return true, nil }
 
 func (free) Claimed(events.Aggregate) (events.TenantID, error) { return events.TenantID{}, nil }
 
-func (free) Used(uuid.UUID) (bool, error) { return false, nil }
+func (free) Issued(uuid.UUID) (events.Aggregate, bool, error) { return events.Aggregate{}, false, nil }
