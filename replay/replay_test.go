@@ -3,7 +3,9 @@ package replay_test
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"testing"
+	"time"
 
 	"pgregory.net/rapid"
 
@@ -192,23 +194,30 @@ func TestDiff(t *testing.T) {
 	}
 }
 
-// BenchmarkAsOf reads one tenant of about 20 events at a random Seq.
+// BenchmarkAsOf reads one tenant of 20 events after the first ten of them or so.
 func BenchmarkAsOf(b *testing.B) {
-	w, stop := generated(b, catalogtest.Seeded(1), 5000)
-	defer stop()
+	const tenants = 500
+	w := replaytest.New(b, only())
+	w.Begin(tenants)
+	middle := w.Head()
+	for i := range 14 * tenants {
+		w.Do(replaytest.Owner, replaytest.Tenant(1+i%tenants), replaytest.Configured(fmt.Sprint("key", i%7), "value"))
+		if i == 4*tenants {
+			middle = w.Head()
+		}
+	}
 	w.Read(func(r *history.Reader) error {
-		var tenants []events.Aggregate
-		err := r.Aggregates(events.AggregateTenant, func(a events.Aggregate) error {
-			tenants = append(tenants, a)
-			return nil
-		})
-		i := 0
-		for b.Loop() {
-			if _, err := replay.AsOf(r, tenants[i%len(tenants)], r.Head()); err != nil {
+		var took []time.Duration
+		for i := 0; b.Loop(); i++ {
+			begin := time.Now()
+			if _, err := replay.AsOf(r, replaytest.Tenant(1+i%tenants), middle); err != nil {
 				return err
 			}
-			i++
+			took = append(took, time.Since(begin))
 		}
-		return err
+		slices.Sort(took)
+		b.ReportMetric(float64(took[len(took)/2].Nanoseconds()), "p50-ns")
+		b.ReportMetric(float64(took[len(took)*99/100].Nanoseconds()), "p99-ns")
+		return nil
 	})
 }
