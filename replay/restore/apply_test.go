@@ -50,22 +50,25 @@ func (h *hooked) Publish(ctx context.Context, c catalogue.Credential, requests .
 	return verdicts
 }
 
-// manyDeleted is a catalogue in which the bad run deleted n tenants, more than
-// one portion of an application.
-func manyDeleted(t testing.TB, n int) *replaytest.World {
+const (
+	many     = 900 // tenants, more than one portion of an application
+	portions = 3   // of an application to as many
+)
+
+// manyDeleted is a catalogue in which the bad run deleted many tenants, and left
+// one alone.
+func manyDeleted(t testing.TB) *replaytest.World {
 	t.Helper()
 	w := replaytest.New(t, replaytest.Few())
 	w.Do(owner, events.OfAccount(replaytest.AccountID(1)), events.AccountCreated{Name: "Example Ltd"})
-	for i := 1; i <= n+1; i++ {
+	for i := 1; i <= many+1; i++ {
 		w.Do(owner, replaytest.Tenant(i), replaytest.Created(i))
 	}
-	for i := 1; i <= n; i++ {
+	for i := 1; i <= many; i++ {
 		w.Do(script, replaytest.Tenant(i), replaytest.Deleted())
 	}
 	return w
 }
-
-const portions = 3 // of an application of manyDeleted(t, 900)
 
 func TestApplyTwiceAddsNothing(t *testing.T) {
 	t.Parallel()
@@ -89,10 +92,9 @@ func TestApplyTwiceAddsNothing(t *testing.T) {
 // it and after it, and takes it up again: the same certificate, nothing twice.
 func TestApplyInterrupted(t *testing.T) {
 	t.Parallel()
-	const n = 900
-	w := manyDeleted(t, n)
+	w := manyDeleted(t)
 	planned := plan(t, w, w.Engine(nil), ask(events.Undo))
-	if planned.Restore != n {
+	if planned.Restore != many {
 		t.Fatalf("%d planned", planned.Restore)
 	}
 	before := w.Head()
@@ -130,20 +132,20 @@ func TestApplyInterrupted(t *testing.T) {
 	}
 	heard := 0
 	s, err := e.Apply(t.Context(), planned.ID, func(done, of int) {
-		if done <= heard || of != n {
+		if done <= heard || of != many {
 			t.Errorf("progress went from %d to %d of %d", heard, done, of)
 		}
 		heard = done
 	})
-	if err != nil || s.Restored != n || len(s.Failed) != 0 || heard != n {
+	if err != nil || s.Restored != many || len(s.Failed) != 0 || heard != many {
 		t.Fatalf("taken up again: %+v, %v, heard of %d", s, err, heard)
 	}
-	if wrote := int(w.Head() - before); wrote != n+1 || s.Added != 1 {
-		t.Errorf("%d events for %d tenants and the end, %d by the last application", wrote, n, s.Added)
+	if wrote := int(w.Head() - before); wrote != many+1 || s.Added != 1 {
+		t.Errorf("%d events for %d tenants and the end, %d by the last application", wrote, many, s.Added)
 	}
 	c := certificate(t, w, e, planned.ID, true)
 
-	whole := manyDeleted(t, n) // the same events, ids and plan: the ids count up in both
+	whole := manyDeleted(t) // the same events, ids and plan: the ids count up in both
 	e = whole.Engine(nil)
 	p := plan(t, whole, e, ask(events.Undo))
 	if p.ID != planned.ID {
@@ -158,7 +160,7 @@ func TestApplyInterrupted(t *testing.T) {
 // TestApplyCancelled cancels the context within each call.
 func TestApplyCancelled(t *testing.T) {
 	t.Parallel()
-	w := manyDeleted(t, 900)
+	w := manyDeleted(t)
 	e := w.Engine(nil)
 	p := plan(t, w, e, ask(events.Rewind))
 	before := w.Head()
@@ -177,7 +179,7 @@ func TestApplyCancelled(t *testing.T) {
 		}
 		cancel()
 	}
-	if s := apply(t, w, e, p.ID); s.Restored != 900 || int(w.Head()-before) != 901 {
+	if s := apply(t, w, e, p.ID); s.Restored != many || int(w.Head()-before) != many+1 {
 		t.Errorf("status %+v, %d events", s, w.Head()-before)
 	}
 	certificate(t, w, e, p.ID, true)
@@ -187,7 +189,7 @@ func TestApplyCancelled(t *testing.T) {
 // certificates are computed.
 func TestApplyAtOnce(t *testing.T) {
 	t.Parallel()
-	w := manyDeleted(t, 900)
+	w := manyDeleted(t)
 	p := plan(t, w, w.Engine(nil), ask(events.Undo))
 	before := w.Head()
 	other, stopOther := w.OpenService()
@@ -201,7 +203,7 @@ func TestApplyAtOnce(t *testing.T) {
 				traffic <- n
 				return
 			default:
-				if v := w.Try(owner, replaytest.Tenant(901), replaytest.Configured("n", fmt.Sprint(n))); v.Err != nil {
+				if v := w.Try(owner, replaytest.Tenant(many+1), replaytest.Configured("n", fmt.Sprint(n))); v.Err != nil {
 					t.Errorf("traffic: %v", v.Err)
 				}
 			}
@@ -211,20 +213,20 @@ func TestApplyAtOnce(t *testing.T) {
 	for _, s := range []*catalogue.Service{w.Service, other} {
 		wg.Go(func() {
 			status, err := w.Engine(s).Apply(t.Context(), p.ID, nil)
-			if err != nil || status.Restored != 900 || len(status.Failed) > 0 {
+			if err != nil || status.Restored != many || len(status.Failed) > 0 {
 				t.Errorf("apply: %+v, %v", status, err)
 			}
 		})
 	}
 	wg.Wait()
 	c, err := w.Engine(nil).Certificate(t.Context(), p.ID)
-	if err != nil || !c.OK || c.TenantsVerified != 900 || c.NeighboursChecked != 1 || c.NeighboursUntouched != 0 {
+	if err != nil || !c.OK || c.TenantsVerified != many || c.NeighboursChecked != 1 || c.NeighboursUntouched != 0 {
 		t.Errorf("certificate under traffic: %+v, %v", c, err)
 	}
 	close(stop)
 	n := <-traffic
-	if wrote := int(w.Head() - before); wrote != 901+n {
-		t.Errorf("%d events for 900 tenants, the end and %d of traffic", wrote, n)
+	if wrote := int(w.Head() - before); wrote != many+1+n {
+		t.Errorf("%d events for %d tenants, the end and %d of traffic", wrote, many, n)
 	}
 	if again := certificate(t, w, w.Engine(nil), p.ID, true); again.Same != c.Same {
 		t.Error("later the certificate is another one")

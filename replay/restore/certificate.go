@@ -188,7 +188,7 @@ func (e *Engine) certify(rec recorded, ev *evidence, pinned *projectors.Pinned) 
 	}
 	accounts := map[events.AccountID]bool{}
 	for tenant, t := range ev.targets {
-		fault, err := c.verify(ev, tenant, t, accounts)
+		fault, err := c.verify(ev, t, accounts)
 		if err != nil {
 			return c, err
 		}
@@ -285,7 +285,7 @@ func hold(v projectors.PinnedView, fold *replay.Independent) (h held, err error)
 
 // verify holds one restored tenant against an independent telling of its
 // events, and counts what became of them.
-func (c *Certificate) verify(ev *evidence, tenant events.TenantID, t *target, accounts map[events.AccountID]bool) (fault string, err error) {
+func (c *Certificate) verify(ev *evidence, t *target, accounts map[events.AccountID]bool) (fault string, err error) {
 	if t.last == 0 {
 		return "no restored event of it is in the log", nil
 	}
@@ -376,7 +376,7 @@ func (c *Certificate) fingerprint(proven bool) (string, error) {
 }
 
 // Within tells whether the measured objectives were met, as text for people.
-func (c Certificate) Within() string {
+func (c *Certificate) Within() string {
 	say := func(name string, measured, objective float64) string {
 		verdict := "met"
 		if measured > objective {

@@ -236,7 +236,7 @@ type Status struct {
 	Added    int                     `json:"added,omitzero"` // events written by this very call
 }
 
-func (rec recorded) status() Status {
+func (rec *recorded) status() Status {
 	s := Status{
 		ID: rec.id, Mode: rec.plan.Mode, Point: rec.plan.Point, Cut: rec.plan.Cut, AsOf: rec.plan.AsOf,
 		Cause: rec.plan.Cause, Reason: rec.plan.Reason, Actor: rec.actor, Planned: rec.began,

@@ -73,7 +73,7 @@ type Target struct {
 }
 
 // Waits tells whether the target waits for a choice and is left out.
-func (t Target) Waits() bool { return len(t.Conflicts) > 0 }
+func (t *Target) Waits() bool { return len(t.Conflicts) > 0 }
 
 // Plan is what a restoration will do.
 type Plan struct {

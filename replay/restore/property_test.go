@@ -78,6 +78,7 @@ func drawCause(rt *rapid.T) events.Cause {
 
 // check plans, applies and certifies, and holds each step against the reference.
 func check(t *testing.T, rt *rapid.T, w *replaytest.World, a restore.Ask) restore.Plan {
+	t.Helper()
 	w.Settle()
 	e := w.Engine(nil)
 	p, err := e.Plan(t.Context(), a)

@@ -285,8 +285,10 @@ func TestIllegalIsAConflictUntilAccepted(t *testing.T) {
 	if p.Lost != 1 || c.EventsLost != 1 || c.EventsKept != 1 || c.EventsUndone != 2 {
 		t.Errorf("plan %+v, certificate %+v", p, c)
 	}
-	record, _ := w.Fold(replaytest.Tenant(1), w.Head()).Tenant()
-	if record.Metadata["a"] != "b" || !w.Fold(replaytest.Tenant(1), w.Head())[events.AppKey(replaytest.AppID(1))].(events.App).Installed {
+	state := w.Fold(replaytest.Tenant(1), w.Head())
+	record, _ := state.Tenant()
+	app, _ := state[events.AppKey(replaytest.AppID(1))].(events.App)
+	if record.Metadata["a"] != "b" || !app.Installed {
 		t.Errorf("event %d was to be kept: %+v", kept, record)
 	}
 }

@@ -36,16 +36,26 @@ func TestCertificateFinds(t *testing.T) {
 	}{
 		"nothing wrong": {spoil: func(*testing.T, *replaytest.World, events.RestoreID) {}},
 		"a restored tenant's row": {
-			spoil: func(t *testing.T, w *replaytest.World, _ events.RestoreID) { plantRow(t, w, replaytest.Tenant(1)) }, mismatches: 1,
+			spoil: func(t *testing.T, w *replaytest.World, _ events.RestoreID) {
+				t.Helper()
+				plantRow(t, w, replaytest.Tenant(1))
+			}, mismatches: 1,
 		},
 		"a neighbour's row": {
-			spoil: func(t *testing.T, w *replaytest.World, _ events.RestoreID) { plantRow(t, w, replaytest.Tenant(5)) }, changed: 1,
+			spoil: func(t *testing.T, w *replaytest.World, _ events.RestoreID) {
+				t.Helper()
+				plantRow(t, w, replaytest.Tenant(5))
+			}, changed: 1,
 		},
 		"a row of nobody": {
-			spoil: func(t *testing.T, w *replaytest.World, _ events.RestoreID) { plantRow(t, w, replaytest.Tenant(99)) },
+			spoil: func(t *testing.T, w *replaytest.World, _ events.RestoreID) {
+				t.Helper()
+				plantRow(t, w, replaytest.Tenant(99))
+			},
 		},
 		"a neighbour touched by the restoration": {
 			spoil: func(t *testing.T, w *replaytest.World, id events.RestoreID) {
+				t.Helper()
 				e := w.Event(owner, replaytest.Tenant(5), replaytest.Configured("a", "b"))
 				e.Run = restore.RunOf(id)
 				appendByHand(t, w, e)
@@ -53,6 +63,7 @@ func TestCertificateFinds(t *testing.T) {
 		},
 		"an account touched by the restoration": {
 			spoil: func(t *testing.T, w *replaytest.World, id events.RestoreID) {
+				t.Helper()
 				e := w.Event(owner, events.OfAccount(replaytest.AccountID(1)), events.AccountContactsUpdated{})
 				e.Run = restore.RunOf(id)
 				appendByHand(t, w, e)
@@ -60,6 +71,7 @@ func TestCertificateFinds(t *testing.T) {
 		},
 		"a neighbour's claim touched by the restoration": {
 			spoil: func(t *testing.T, w *replaytest.World, id events.RestoreID) {
+				t.Helper()
 				e := w.Event(owner, events.OfClaim(events.ClaimURL, replaytest.URL(5)), events.ClaimReleased{
 					Kind: events.ClaimURL, Value: replaytest.URL(5), Tenant: replaytest.TenantID(5),
 				})
@@ -69,6 +81,7 @@ func TestCertificateFinds(t *testing.T) {
 		},
 		"an event of the restoration that carries another state": {
 			spoil: func(t *testing.T, w *replaytest.World, id events.RestoreID) {
+				t.Helper()
 				state := w.Fold(replaytest.Tenant(1), w.Head())
 				record, _ := state.Tenant()
 				record.Tier = "premium"
@@ -86,6 +99,7 @@ func TestCertificateFinds(t *testing.T) {
 		},
 		"an event that cannot be read": {
 			spoil: func(t *testing.T, w *replaytest.World, _ events.RestoreID) {
+				t.Helper()
 				last, _, err := w.Log.LastOf(t.Context(), replaytest.Tenant(6))
 				if err != nil {
 					t.Fatal(err)
@@ -98,6 +112,7 @@ func TestCertificateFinds(t *testing.T) {
 		},
 		"an event id that comes twice": {
 			spoil: func(t *testing.T, w *replaytest.World, _ events.RestoreID) {
+				t.Helper()
 				e := w.Event(owner, replaytest.Tenant(6), replaytest.Configured("a", "b"))
 				appendByHand(t, w, e)
 				appendByHand(t, w, e)

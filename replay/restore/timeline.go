@@ -2,6 +2,7 @@ package restore
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/google/uuid"
 
@@ -98,7 +99,7 @@ func leftOut(e events.Event, out []without) bool {
 func (r *told) decideAgain(e events.Event) error {
 	if err := catalogue.Decide(settled{}, r.state, e); err != nil {
 		r.illegal = append(r.illegal, Illegal{Seq: e.Seq, ID: e.ID, Type: e.Type(), Why: err.Error()})
-		return nil
+		return nil //nolint:nilerr // what cannot follow is told, and left out
 	}
 	r.stands[e.Seq] = true
 	return catalogue.Evolve(r.state, e)
@@ -114,7 +115,7 @@ func (t timeline) restoreAgain(seq events.Seq, restored events.TenantRestored, o
 			return told{}, fmt.Errorf("derive %s again at %d: %w", restored.Restoration, seq, err)
 		}
 		upTo = restored.AsOf
-		out = append(out[:len(out):len(out)], without{cut: restored.Cut, cause: earlier.Cause})
+		out = append(slices.Clip(out), without{cut: restored.Cut, cause: earlier.Cause})
 	}
 	return t.tell(upTo, out)
 }
