@@ -51,6 +51,7 @@ func TestVerifyUnderTraffic(t *testing.T) {
 	w := replaytest.New(t, replaytest.All())
 	w.Begin(5)
 	w.Do(replaytest.Owner, replaytest.Tenant(1), replaytest.Deleted())
+	w.Settle() // so that no view is empty
 	stop, done := make(chan struct{}), make(chan struct{})
 	go func() {
 		defer close(done)
