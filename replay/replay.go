@@ -10,6 +10,7 @@ package replay
 import (
 	"errors"
 	"fmt"
+	"maps"
 
 	"tenantcatalogue/catalogue"
 	"tenantcatalogue/events"
@@ -126,9 +127,7 @@ type Change struct {
 func Diff(before, after catalogue.MapState) ([]Change, error) {
 	var out []Change
 	both := before.Clone()
-	for k, e := range after {
-		both[k] = e
-	}
+	maps.Copy(both, after)
 	for _, e := range both.Entities() {
 		k := e.EntityKey()
 		c := Change{Key: k, Before: before[k], After: after[k]}

@@ -9,7 +9,7 @@ import (
 	"tenantcatalogue/events"
 )
 
-// AccountID, TenantID, ProductID, AppID and RunID are the n-th of their kind.
+// AccountID is the n-th account's.
 func AccountID(n int) events.AccountID {
 	return events.DeriveID[events.AccountID](fmt.Sprint("account", n))
 }
