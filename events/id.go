@@ -80,16 +80,17 @@ func NewID[I ID[K], K idKind](source func() (uuid.UUID, error)) (I, error) {
 // DeriveID makes the id that belongs to the given names: the same names give
 // the same id in every process (UUID version 8 over SHA-256). What must be
 // written once, however often it is attempted, gets its event id this way.
-func DeriveID[I ID[K], K idKind](names ...string) I {
+func DeriveID[I ID[K], K idKind](names ...string) I { return I(ID[K]{uuid: derive(names...)}) }
+
+func derive(names ...string) (u uuid.UUID) {
 	h := sha256.New()
 	for _, n := range names {
 		h.Write(fmt.Appendf(nil, "%d:%s", len(n), n))
 	}
-	var u uuid.UUID
 	copy(u[:], h.Sum(nil))
 	u[6] = u[6]&0x0f | 0x80
 	u[8] = u[8]&0x3f | 0x80
-	return I(ID[K]{uuid: u})
+	return u
 }
 
 // ParseID reads the text form. The error for another kind's id names both

@@ -55,7 +55,7 @@ func OfRestoration(id RestoreID) Aggregate { return Aggregate{AggregateRestorati
 // OfClaim is the aggregate of a claim: the first 16 bytes of a hash over what
 // is claimed, so that a URL never reaches a subject as it is.
 func OfClaim(kind ClaimKind, value string) Aggregate {
-	return Aggregate{AggregateClaim, DeriveID[PlanID]("claim", string(kind), value).UUID()}
+	return Aggregate{AggregateClaim, derive("claim", string(kind), value)}
 }
 
 // Tenant is the tenant's id, or the zero ID for any other aggregate.
