@@ -163,7 +163,7 @@ func parsePoint(text string, now events.Time) (asked, error) {
 	if ago, ok := strings.CutPrefix(text, "-"); ok {
 		d, err := parseDuration(ago)
 		if err != nil {
-			return wrong("no duration follows the minus sign")
+			return wrong("no duration follows the minus sign, or none that fits 290 years")
 		}
 		return asked{time: now.Add(-d)}, nil
 	}

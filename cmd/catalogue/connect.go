@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -35,6 +36,10 @@ const (
 // errNoDaemon is returned when no running daemon is found.
 var errNoDaemon = errors.New("no daemon answers")
 
+// errNotOperator is returned when the server does not let this credential ask
+// what only operators may.
+var errNotOperator = errors.New("only an operator may ask this; use the credential in the daemon's data directory (--data), or an operator's context")
+
 // where says which daemon a command is for, as the nats CLI has it.
 type where struct {
 	data, context, server, creds string
@@ -54,9 +59,10 @@ func (w *where) flags(cmd *cobra.Command) {
 
 // remote is a running daemon.
 type remote struct {
-	conn *nats.Conn
-	from string // where it was found, for messages
-	gone chan struct{}
+	conn   *nats.Conn
+	from   string // where it was found, for messages
+	gone   chan struct{}
+	denied chan struct{} // the server has refused a subject
 }
 
 // with connects to the daemon, runs do, and lets go of it.
@@ -70,6 +76,8 @@ func (w *where) with(ctx context.Context, do func(context.Context, *remote) erro
 	defer cancel(nil)
 	go func() {
 		select {
+		case <-r.denied:
+			cancel(fmt.Errorf("%s: %w", r.from, errNotOperator))
 		case <-r.gone:
 			cancel(fmt.Errorf("the connection to the daemon at %s was lost; what was asked for may have been done: look, or ask again", r.from))
 		case <-ctx.Done():
@@ -93,8 +101,15 @@ func (w *where) dial() (*remote, error) {
 			w.server = os.Getenv("NATS_URL")
 		}
 	}
-	r := &remote{gone: make(chan struct{})}
+	r := &remote{gone: make(chan struct{}), denied: make(chan struct{})}
+	deny := sync.OnceFunc(func() { close(r.denied) })
 	opts := []nats.Option{
+		// A request on a subject that the server refuses gets no answer at all.
+		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) {
+			if errors.Is(err, nats.ErrPermissionViolation) {
+				deny()
+			}
+		}),
 		nats.Name("catalogue CLI"), nats.Timeout(connectTime), nats.NoReconnect(),
 		nats.ClosedHandler(func(*nats.Conn) { close(r.gone) }),
 	}

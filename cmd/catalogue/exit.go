@@ -57,7 +57,7 @@ func exitCode(err error) int {
 		return exitConflict
 	case errors.Is(err, client.ErrMalformed), errors.Is(err, client.ErrTooLarge):
 		return exitUsage // all of a request comes from the command line
-	case refused(err), errors.Is(err, errImportRefused):
+	case refused(err), errors.Is(err, errImportRefused), errors.Is(err, errNotOperator):
 		return exitRefused
 	case errors.Is(err, catalogue.ErrIllegal), errors.Is(err, catalogue.ErrForbidden), errors.Is(err, catalogue.ErrClaimed),
 		errors.Is(err, catalogue.ErrEpoch), errors.Is(err, catalogue.ErrIDReused), errors.Is(err, catalogue.ErrNotFound):

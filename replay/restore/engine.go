@@ -34,7 +34,7 @@ import (
 // The faults of this package. Match with errors.Is.
 var (
 	// ErrAsk is returned when a request for a plan does not say enough.
-	ErrAsk = errors.New("incomplete request")
+	ErrAsk = errors.New("this cannot be planned")
 	// ErrNothing is returned when there is nothing to restore.
 	ErrNothing = errors.New("nothing to restore")
 	// ErrAmbiguous is returned when a time stands for more than one place in

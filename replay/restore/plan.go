@@ -144,7 +144,7 @@ func (a Ask) validate() error {
 	}
 	for _, k := range a.Accept {
 		if !slices.Contains(acceptable, k) {
-			fault("%q cannot be accepted; %v can", k, acceptable)
+			fault("%q cannot be accepted; not_deleted, changed and illegal can", k)
 		}
 	}
 	return errors.Join(faults...)

@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/vmihailenco/msgpack/v5"
 
@@ -71,10 +73,12 @@ func (a *API) parse(contentType string, body []byte) (out Published, items []eve
 	case len(trimmed) > 0 && trimmed[0] == '[':
 		out.Batch = true
 		items, err = events.ParseCloudEventBatch(body, client.MaxBatch)
+		a.placeFaults(body, items)
 	default:
 		e, err := events.ParseCloudEvent(body)
 		if err != nil {
 			e.ID = idIn(body)
+			err = a.placeFault(body, err)
 		}
 		items = []events.Parsed{{CloudEvent: e, Err: err}}
 	}
@@ -92,6 +96,42 @@ func (a *API) validate(e events.CloudEvent) error {
 		return nil // nobody may publish it, and the Service says so
 	}
 	return a.schemas.Validate(string(e.Type()), e.Data)
+}
+
+// placeFaults is placeFault for every item of a batch.
+func (a *API) placeFaults(body []byte, items []events.Parsed) {
+	if !slices.ContainsFunc(items, func(p events.Parsed) bool { return p.Err != nil }) {
+		return
+	}
+	var raw []json.RawMessage
+	if json.Unmarshal(body, &raw) != nil || len(raw) != len(items) {
+		return
+	}
+	for i := range items {
+		if items[i].Err != nil {
+			items[i].Err = a.placeFault(raw[i], items[i].Err)
+		}
+	}
+}
+
+// placeFault names the field within the data that a fault is in, where the
+// schema can tell: whoever decodes the data only knows that it is there.
+func (a *API) placeFault(raw []byte, err error) error {
+	fault, ok := errors.AsType[*events.FieldError](err)
+	if !ok || fault.Field != "data" {
+		return err
+	}
+	var e struct {
+		Type string          `json:"type"`
+		Data json.RawMessage `json:"data"`
+	}
+	if json.Unmarshal(raw, &e) != nil || len(e.Data) == 0 {
+		return err
+	}
+	if placed := a.schemas.Validate(e.Type, e.Data); placed != nil {
+		return placed
+	}
+	return err
 }
 
 // idIn finds the id in an event that is at fault otherwise, for its verdict.

@@ -10,10 +10,10 @@ import (
 )
 
 // ErrLostLog is returned when the log is not the one the data directory belongs
-// to: it is gone, it is shorter than it was, or it is another. Nothing has been
-// changed. Put the log's files back from a copy; only when the catalogue is
-// really to begin anew, use an empty directory.
-var ErrLostLog = errors.New("the log is not the one this data directory belongs to; put nats/ back from a copy, or begin anew in an empty directory")
+// to: it is gone, it is shorter than it was, it is another, or events of it
+// cannot be read any more. Nothing has been changed. Keep the directory and put
+// the log's files back from a copy.
+var ErrLostLog = errors.New("the log is not what this data directory was built on; nothing was changed: keep the directory, and put nats/ back from a copy")
 
 // ErrLostKeys is returned when there is a log and no key ring: nothing personal in
 // it could be read, and what is lost for good would not show before somebody

@@ -31,7 +31,7 @@ func (s *Server) admit(route route, r *http.Request) (auth.Caller, error) {
 		return auth.Caller{}, refuse(http.StatusMisdirectedRequest, errHost, fmt.Sprintf("this server is not called %.100q", r.Host),
 			"use localhost or 127.0.0.1, or start the daemon with that name among its hosts")
 	}
-	if route.sameOrigin() && !sameOrigin(r) {
+	if !sameOrigin(r) {
 		return auth.Caller{}, refuse(http.StatusForbidden, errOrigin, "a page of another origin may not ask this",
 			"ask from a page of this server, or from a program that sends no Origin")
 	}

@@ -23,9 +23,6 @@ type route struct {
 	stream       func(http.ResponseWriter, *request) error // an error is answered while nothing is written
 }
 
-// sameOrigin tells whether a page from elsewhere must not ask this.
-func (r route) sameOrigin() bool { return r.method != http.MethodGet || r.stream != nil }
-
 // routes is everything that can be asked.
 func (s *Server) routes() []route {
 	const get, post = http.MethodGet, http.MethodPost
