@@ -40,7 +40,6 @@ func (a *API) Publish(ctx context.Context, who auth.Caller, contentType string, 
 	}
 	out.Verdicts = make([]client.Verdict, len(items))
 	requests := make([]catalogue.Request, 0, len(items))
-	valid := make([]events.Event, 0, len(items))
 	places := make([]int, 0, len(items)) // of each request among the items
 	for i, item := range items {
 		if item.Err != nil {
@@ -48,12 +47,8 @@ func (a *API) Publish(ctx context.Context, who auth.Caller, contentType string, 
 			continue
 		}
 		requests = append(requests, catalogue.Request{Events: []events.Event{item.Event}})
-		valid = append(valid, item.Event)
 		places = append(places, i)
 	}
-	// Sealing makes a key that is missing by itself, each with an fsync of its
-	// own; all of a batch at once take one. What fails here fails there too.
-	_ = a.sys.Sealer.Prepare(valid...)
 	for i, v := range a.sys.Service.Publish(ctx, who.Credential(), requests...) {
 		out.Verdicts[places[i]] = verdictOf(v)
 	}
