@@ -36,6 +36,18 @@ func CutEntry(rest []byte) (about uuid.UUID, entityID string, err error) {
 	return about, string(rest[len(about):]), nil
 }
 
+// CutIDEntry is CutEntry where the entity's id is a UUID.
+func CutIDEntry(rest []byte) (about, id uuid.UUID, err error) {
+	about, text, err := CutEntry(rest)
+	if err != nil {
+		return about, id, err
+	}
+	if id, err = uuid.FromBytes([]byte(text)); err != nil {
+		return about, id, fmt.Errorf("%w: an index entry names the entity %x: %w", viewdb.ErrCorrupt, text, err)
+	}
+	return about, id, nil
+}
+
 // Page reads index entries with a prefix, in order: fn gets what follows the
 // prefix in each and returns an item, or false to pass over the entry. after is
 // the next of the page before, nil for the first; next is nil when there are no

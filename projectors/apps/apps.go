@@ -7,10 +7,6 @@
 package apps
 
 import (
-	"fmt"
-
-	"github.com/google/uuid"
-
 	"tenantcatalogue/events"
 	"tenantcatalogue/projectors"
 	"tenantcatalogue/projectors/viewdb"
@@ -107,13 +103,9 @@ type place struct {
 }
 
 func placeOf(rest []byte) (place, bool, error) {
-	tenant, id, err := projectors.CutEntry(rest)
+	tenant, app, err := projectors.CutIDEntry(rest)
 	if err != nil {
 		return place{}, false, err
-	}
-	app, err := uuid.FromBytes([]byte(id))
-	if err != nil {
-		return place{}, false, fmt.Errorf("%w: an index entry names the app %x: %w", viewdb.ErrCorrupt, id, err)
 	}
 	return place{events.IDFromUUID[events.TenantID](tenant), events.IDFromUUID[events.AppID](app)}, true, nil
 }

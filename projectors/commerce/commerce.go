@@ -6,10 +6,6 @@
 package commerce
 
 import (
-	"fmt"
-
-	"github.com/google/uuid"
-
 	"tenantcatalogue/events"
 	"tenantcatalogue/projectors"
 	"tenantcatalogue/projectors/viewdb"
@@ -104,13 +100,9 @@ type place struct {
 }
 
 func placeOf(rest []byte) (place, bool, error) {
-	tenant, id, err := projectors.CutEntry(rest)
+	tenant, product, err := projectors.CutIDEntry(rest)
 	if err != nil {
 		return place{}, false, err
-	}
-	product, err := uuid.FromBytes([]byte(id))
-	if err != nil {
-		return place{}, false, fmt.Errorf("%w: an index entry names the product %x: %w", viewdb.ErrCorrupt, id, err)
 	}
 	return place{events.IDFromUUID[events.TenantID](tenant), events.IDFromUUID[events.ProductID](product)}, true, nil
 }
