@@ -49,6 +49,9 @@ type Config struct {
 	Clock func() time.Time
 	// CacheBytes is the block cache that all views share; 256 MiB if 0.
 	CacheBytes int64
+	// Paused leaves the views where they stand: the write side is measured by
+	// itself then, or a bulk load comes first and the views after it.
+	Paused bool
 	// Logger hears of faults; the zero Logger is quiet.
 	Logger zerolog.Logger
 }

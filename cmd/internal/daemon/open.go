@@ -204,7 +204,7 @@ func (s *System) openService(ctx context.Context, _ Config) error {
 
 // startRunner keeps the views at the log. When the log turns out not to be what
 // they were built from, everything that writes stops.
-func (s *System) startRunner(ctx context.Context, _ Config) error {
+func (s *System) startRunner(ctx context.Context, cfg Config) error {
 	s.Runner = projectors.NewRunner(s.Log, s.Views, projectors.Listener{
 		Faulted: func(view string, err error) {
 			s.Logger.Error().Err(err).Str("view", view).Msg("the view cannot be applied to; it is taken out and rebuilt")
@@ -216,6 +216,9 @@ func (s *System) startRunner(ctx context.Context, _ Config) error {
 			s.Logger.Info().Str("view", view).Stringer("seq", seq).Msg("the view is rebuilt and serves")
 		},
 	})
+	if cfg.Paused {
+		return nil
+	}
 	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	ended := make(chan struct{})
 	go func() {
