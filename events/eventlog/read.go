@@ -27,23 +27,47 @@ func (l *Log) Read(ctx context.Context, after, upTo events.Seq, fn func([]events
 	if head < upTo {
 		return fmt.Errorf("read up to event %d: %w: its last event is %d", upTo, ErrShort, head)
 	}
-	r := l.newReader(after)
-	return pump(ctx, r, func(ctx context.Context) ([]events.Stored, error) {
-		if r.after == upTo {
-			return nil, errEnd
-		}
+	next, stop := l.stretch(after, upTo)
+	defer stop()
+	return pump(ctx, func(ctx context.Context) ([]events.Stored, error) {
 		wait, cancel := context.WithTimeout(ctx, l.cfg.Settle)
 		defer cancel()
 		for {
-			got, err := r.next(wait, int(min(upTo-r.after, getMessages)))
-			if len(got) > 0 || errors.Is(err, ErrGap) {
+			got, err := next(wait)
+			if len(got) > 0 || errors.Is(err, errEnd) || errors.Is(err, ErrGap) || errors.Is(err, ErrShort) {
 				return got, err
 			}
 			if !pause(wait) {
-				return nil, fmt.Errorf("read event %d: %w: %w", r.after+1, events.ErrUnavailable, errors.Join(err, context.Cause(wait)))
+				return nil, fmt.Errorf("read on to event %d: %w: %w", upTo, events.ErrUnavailable, errors.Join(err, context.Cause(wait)))
 			}
 		}
 	}, fn)
+}
+
+// stretchPulled is how long a stretch of the log must be for a consumer to be
+// worth making.
+const stretchPulled = 2 * getMessages
+
+// stretch reads the events after one Seq up to another that is in the log: next
+// gives some, and errEnd behind the last. Any other error but ErrGap and
+// ErrShort is passing.
+func (l *Log) stretch(after, upTo events.Seq) (next func(context.Context) ([]events.Stored, error), stop func()) {
+	if upTo-after < stretchPulled {
+		r := l.newReader(after)
+		return func(ctx context.Context) ([]events.Stored, error) {
+			if r.after == upTo {
+				return nil, errEnd
+			}
+			return r.next(ctx, int(min(upTo-r.after, getMessages)))
+		}, r.close
+	}
+	p := l.newPuller(after, upTo)
+	return func(ctx context.Context) ([]events.Stored, error) {
+		if p.done() {
+			return nil, errEnd
+		}
+		return p.next(ctx)
+	}, p.close
 }
 
 // Tail hands every event after a Seq to fn, in order and without a gap: first
@@ -51,22 +75,15 @@ func (l *Log) Read(ctx context.Context, after, upTo events.Seq, fn func([]events
 // It goes on through lost connections and ends with the context's cause, fn's
 // error, or one that matches ErrGap or ErrShort.
 func (l *Log) Tail(ctx context.Context, after events.Seq, fn func([]events.Stored) error) error {
-	r := l.newReader(after)
-	broken := true // so that the first thing is to look whether the log reaches after
-	return pump(ctx, r, func(ctx context.Context) ([]events.Stored, error) {
+	t := &tailer{near: l.newReader(after), look: true}
+	defer t.close()
+	return pump(ctx, func(ctx context.Context) ([]events.Stored, error) {
 		for {
 			awaken := l.awaken()
-			got, err := []events.Stored(nil), error(nil)
-			if broken {
-				err = l.reaches(ctx, r.after)
-			}
-			if err == nil {
-				got, err = r.next(ctx, getMessages)
-			}
+			got, err := t.next(ctx)
 			if len(got) > 0 || errors.Is(err, ErrGap) || errors.Is(err, ErrShort) || errors.Is(err, ErrNoStream) {
 				return got, err
 			}
-			broken = err != nil
 			if err := l.idle(ctx, awaken); err != nil {
 				return nil, err
 			}
@@ -74,13 +91,54 @@ func (l *Log) Tail(ctx context.Context, after events.Seq, fn func([]events.Store
 	}, fn)
 }
 
-// reaches tells whether the log is the one that was opened and has the Seq.
-func (l *Log) reaches(ctx context.Context, seq events.Seq) error {
-	head, err := l.Head(ctx)
+// tailer reads on from an event: with direct gets near the end of the log, with a
+// puller far from it.
+type tailer struct {
+	near *reader
+	far  *puller
+	look bool // the end of the log may be far, or the log no longer reach here
+}
+
+func (t *tailer) next(ctx context.Context) ([]events.Stored, error) {
+	if t.look && t.far == nil {
+		head, err := t.near.get.log.reaches(ctx, t.near.after)
+		if err != nil {
+			return nil, err
+		}
+		t.look = false
+		if head-t.near.after >= stretchPulled {
+			t.far = t.near.get.log.newPuller(t.near.after, head)
+		}
+	}
+	if t.far == nil {
+		got, err := t.near.next(ctx, getMessages)
+		t.look = err != nil || len(got) == getMessages
+		return got, err
+	}
+	got, err := t.far.next(ctx)
+	t.near.after = t.far.after
+	if t.look = err != nil || t.far.done(); t.look {
+		t.far.close()
+		t.far = nil
+	}
+	return got, err
+}
+
+func (t *tailer) close() {
+	t.near.close()
+	if t.far != nil {
+		t.far.close()
+	}
+}
+
+// reaches gives the head of the log, if the log is the one that was opened and has
+// the Seq.
+func (l *Log) reaches(ctx context.Context, seq events.Seq) (head events.Seq, err error) {
+	head, err = l.Head(ctx)
 	if err == nil && head < seq {
 		err = fmt.Errorf("read on from event %d: %w: its last event is %d", seq, ErrShort, head)
 	}
-	return err
+	return head, err
 }
 
 // idle waits until there may be something new.
@@ -99,8 +157,9 @@ func (l *Log) idle(ctx context.Context, awaken <-chan struct{}) error {
 // errEnd ends a pump without an error.
 var errEnd = errors.New("end")
 
-// pump calls fetch, which uses r, for the next events while fn handles the last.
-func pump(ctx context.Context, r *reader, fetch func(context.Context) ([]events.Stored, error), fn func([]events.Stored) error) error {
+// pump calls fetch for the next events while fn handles the last. fetch has
+// returned for the last time when pump does.
+func pump(ctx context.Context, fetch func(context.Context) ([]events.Stored, error), fn func([]events.Stored) error) error {
 	outer := ctx
 	ctx, cancel := context.WithCancel(outer)
 	type fetched struct {
@@ -115,7 +174,6 @@ func pump(ctx context.Context, r *reader, fetch func(context.Context) ([]events.
 	go func() {
 		defer close(stopped)
 		defer close(ch)
-		defer r.close()
 		for {
 			got, err := fetch(ctx)
 			select {
@@ -156,7 +214,7 @@ func (l *Log) Get(ctx context.Context, seq events.Seq) (events.Stored, error) {
 	case !errors.Is(err, jetstream.ErrMsgNotFound):
 		return events.Stored{}, fmt.Errorf("get event %d: %w: %w", seq, events.ErrUnavailable, err)
 	}
-	if err := l.reaches(ctx, seq); err != nil {
+	if _, err := l.reaches(ctx, seq); err != nil {
 		return events.Stored{}, err
 	}
 	return events.Stored{}, fmt.Errorf("get event %d: %w", seq, ErrGap)
