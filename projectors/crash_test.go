@@ -25,7 +25,7 @@ import (
 // log at most, and catch up to the very same rows.
 func TestPowerLossAtAnyPoint(t *testing.T) {
 	t.Parallel()
-	all := history(t, 1, 700)
+	all := someHistory(t, 1, 700)
 	mem := vfs.NewCrashableMem()
 	var clones []*vfs.MemFS
 	ops := 0
@@ -87,7 +87,7 @@ func serial(i errorfs.Injector) errorfs.Injector {
 // others go on, and once there is room it comes back with nothing missing.
 func TestFullDiskTakesOneViewOut(t *testing.T) {
 	t.Parallel()
-	all := history(t, 2, 2500)
+	all := someHistory(t, 2, 2500)
 	log := newLog(t, all[:200]...)
 	var full atomic.Bool
 	needSpace := []errorfs.OpKind{errorfs.OpCreate, errorfs.OpFileWrite, errorfs.OpFileSync, errorfs.OpFileSyncData}
@@ -144,7 +144,7 @@ func TestFullDiskTakesOneViewOut(t *testing.T) {
 // anew all the same.
 func TestDamageThatAReaderFindsIsMended(t *testing.T) {
 	t.Parallel()
-	all := history(t, 3, 1500)
+	all := someHistory(t, 3, 1500)
 	log := newLog(t, all...)
 	mem := vfs.NewMem()
 	v := tenants.New()

@@ -60,7 +60,7 @@ func withPoison(rt *rapid.T, log []events.Stored) []events.Stored {
 func TestReadStateIsTheFold(t *testing.T) {
 	t.Parallel()
 	v := &projectors.EntityView{ViewName: "all", ViewFormat: 1, Kinds: events.EntityKinds, Heads: true}
-	log := history(t, 1, 600)
+	log := someHistory(t, 1, 600)
 	db := openDB(t, v, vfs.NewMem())
 	if err := projectors.Folder(db, v, "test")(log); err != nil {
 		t.Fatal(err)
@@ -314,7 +314,7 @@ func TestPages(t *testing.T) {
 	t.Parallel()
 	v := allViews()[0]
 	db := openDB(t, v, vfs.NewMem())
-	log := history(t, 3, 400)
+	log := someHistory(t, 3, 400)
 	if err := projectors.Folder(db, v, "test")(log); err != nil {
 		t.Fatal(err)
 	}

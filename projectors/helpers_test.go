@@ -253,8 +253,8 @@ func checkViews(t testing.TB, views []projectors.View, log eventtest.Log) {
 	}
 }
 
-// history is a log that a seed's requests lead to.
-func history(t testing.TB, seed uint64, requests int) []events.Stored {
+// someHistory is a log that a seed's requests lead to.
+func someHistory(t testing.TB, seed uint64, requests int) []events.Stored {
 	t.Helper()
 	return catalogtest.History(t, catalogtest.Seeded(seed), requests)
 }

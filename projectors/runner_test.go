@@ -23,7 +23,7 @@ import (
 
 func TestRunnerKeepsEveryViewAtTheLog(t *testing.T) {
 	t.Parallel()
-	all := history(t, 1, 600)
+	all := someHistory(t, 1, 600)
 	log := newLog(t, all[:500]...)
 	fs := vfs.NewMem()
 	views := openViews(t, fs)
@@ -67,7 +67,7 @@ func TestRunnerKeepsEveryViewAtTheLog(t *testing.T) {
 // Views that stand apart are brought together, each from where it stands.
 func TestRunnerBringsViewsTogether(t *testing.T) {
 	t.Parallel()
-	all := history(t, 2, 300)
+	all := someHistory(t, 2, 300)
 	log := newLog(t, all...)
 	views := openViews(t, vfs.NewMem())
 	for i, v := range views {
@@ -95,7 +95,7 @@ func fill(t testing.TB, v projectors.View, stored []events.Stored) {
 
 func TestRunnerGoesOnAfterPoison(t *testing.T) {
 	t.Parallel()
-	all := history(t, 3, 300)
+	all := someHistory(t, 3, 300)
 	victim := all[len(all)/2].About
 	all = slices.Insert(all, len(all)/2, poison(victim, "one"))
 	log := newLog(t, all...)
@@ -124,7 +124,7 @@ func TestRunnerGoesOnAfterPoison(t *testing.T) {
 // the error says which it is.
 func TestRunnerRefusesAnotherLog(t *testing.T) {
 	t.Parallel()
-	all := history(t, 4, 100)
+	all := someHistory(t, 4, 100)
 	forged := all[59]
 	forged.Seq, forged.ID = 60, events.DeriveID[events.EventID]("forged")
 	early := all[39]
@@ -175,7 +175,7 @@ func (g gapped) Tail(ctx context.Context, after events.Seq, fn func([]events.Sto
 // A checkpoint that holds is not refused, and neither is a new view.
 func TestCheckLog(t *testing.T) {
 	t.Parallel()
-	all := history(t, 4, 50)
+	all := someHistory(t, 4, 50)
 	log := newLog(t, all...)
 	v := openViews(t, vfs.NewMem())[0]
 	if err := projectors.CheckLog(t.Context(), log, v.Home.Current().Checkpoint()); err != nil {
@@ -191,7 +191,7 @@ func TestCheckLog(t *testing.T) {
 // of a view that was never rebuilt.
 func TestRebuildWhileEventsFlow(t *testing.T) {
 	t.Parallel()
-	all := history(t, 5, 1500)
+	all := someHistory(t, 5, 1500)
 	log := newLog(t, all[:300]...)
 	views := openViews(t, vfs.NewMem())
 	var mu sync.Mutex
@@ -231,7 +231,7 @@ func TestRebuildWhileEventsFlow(t *testing.T) {
 
 func TestRebuildIsForOneAtATime(t *testing.T) {
 	t.Parallel()
-	log := newLog(t, history(t, 6, 50)...)
+	log := newLog(t, someHistory(t, 6, 50)...)
 	views := openViews(t, vfs.NewMem())
 	r := projectors.NewRunner(log, views, projectors.Listener{})
 	if err := r.Rebuild(t.Context(), "nonesuch", nil); !errors.Is(err, projectors.ErrNoView) {
@@ -261,7 +261,7 @@ func TestRebuildIsForOneAtATime(t *testing.T) {
 // A rebuild that fails leaves what was there.
 func TestFailedRebuildChangesNothing(t *testing.T) {
 	t.Parallel()
-	all := history(t, 7, 100)
+	all := someHistory(t, 7, 100)
 	log := newLog(t, all...)
 	views := openViews(t, vfs.NewMem())[:1]
 	r := projectors.NewRunner(log, views, projectors.Listener{})

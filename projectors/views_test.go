@@ -46,7 +46,7 @@ func pages[T any](t testing.TB, list func(after []byte, limit int) ([]T, []byte,
 // folded states would.
 func TestQueriesAnswerWhatTheStatesHold(t *testing.T) {
 	t.Parallel()
-	log := history(t, 21, 3000)
+	log := someHistory(t, 21, 3000)
 	facts, err := catalogtest.Fold(log)
 	if err != nil {
 		t.Fatal(err)

@@ -203,8 +203,8 @@ func rowFault(view string, key []byte, what string) Fault {
 	if len(key) >= 18 {
 		f.About, _ = events.AggregateFromKey(key[1:18]) // zero for rows of other kinds
 	}
-	if rest := len(key) - 8; view == history.Name && rest > 0 {
-		f.Seq, _, _ = viewdb.CutSeq(key[rest:]) // 8 bytes are there
+	if view == history.Name {
+		f.Seq, _ = history.SeqOf(key)
 	}
 	return f
 }

@@ -5,15 +5,21 @@
 //
 // # Rows
 //
-//	b <aggregate 17> <seq 8>      the event: id, type, source, data (see body)
-//	s <seq 8>                     its aggregate, the latest recorded time so far, what follows in its unit
+//	b <aggregate 17> <seq 8>      the event: id, type, source, data (see appendBody)
+//	s <block 8>                   places: of each event its aggregate, the latest recorded time so far, what follows in its unit
 //	g <seq 8>                     recorded time of an event recorded before one that precedes it
-//	a <actor> <seq 8>             index by actor
-//	r <run 16> <seq 8>            index by run
-//	y <type> <seq 8>              index by type
+//	a <actor> <block 8>           postings by actor
+//	r <run 16> <block 8>          postings by run
+//	y <type> <block 8>            postings by type
+//
+// An event has one row of its own, its body. What else is kept of it is appended
+// to rows that it shares: its place to a row of 64 events that follow each other,
+// two bytes to the posting of its actor, its run and its type within a block of
+// 65,536. Appending reads nothing, and the rows are the same however the events
+// were batched.
 //
 // Recorded times hardly ever run backwards, so there is no index by time: the
-// latest recorded time so far, in the s rows, never decreases and is searched by
+// latest recorded time so far, in the places, never decreases and is searched by
 // halving; the few exceptions stand in g rows.
 package history
 
@@ -31,12 +37,12 @@ import (
 // Name and Format are those of the view.
 const (
 	Name   = "history"
-	Format = 1
+	Format = 2
 )
 
 const (
 	rowBody      = 'b'
-	rowSeq       = 's'
+	rowPlaces    = 's'
 	rowRegressed = 'g'
 	rowActor     = 'a'
 	rowRun       = 'r'
@@ -63,7 +69,7 @@ func (Projector) Project(b *viewdb.Batch, recorded []projectors.Recorded) error 
 	}
 	for _, r := range recorded {
 		if r.Err == nil && r.Event.RecordedTime < latest {
-			if err := b.Set(seqRow(rowRegressed, r.Seq), timeBytes(r.Event.RecordedTime)); err != nil {
+			if err := b.Set(regressedRow(r.Seq), timeBytes(r.Event.RecordedTime)); err != nil {
 				return err
 			}
 		}
@@ -79,31 +85,35 @@ func keep(b *viewdb.Batch, r projectors.Recorded, latest events.Time) error {
 	if err := b.Set(bodyRow(r.About, r.Seq), appendBody(nil, r.Stored)); err != nil {
 		return err
 	}
-	place := r.About.AppendKey(nil)
-	place = append(place, timeBytes(latest)...)
-	place = binary.BigEndian.AppendUint16(place, r.Event.More)
-	if err := b.Set(seqRow(rowSeq, r.Seq), place); err != nil {
+	p := place{about: r.About, latest: latest, more: r.Event.More}
+	if err := b.Append(placeRow(r.Seq), p.append(nil)); err != nil {
 		return err
 	}
-	if err := b.Set(viewdb.AppendSeq(typePrefix(r.Type), r.Seq), nil); err != nil {
-		return err
+	for _, term := range terms(r) {
+		if err := b.Append(postingRow(term, r.Seq), appendPosting(nil, r.Seq)); err != nil {
+			return err
+		}
 	}
+	return nil
+}
+
+// terms lists what an event is found by: the prefixes of its postings.
+func terms(r projectors.Recorded) [][]byte {
+	list := [][]byte{typePrefix(r.Type)}
 	if r.Err != nil {
-		return nil //nolint:nilerr // who and which run stand in what could not be decoded
+		return list // who and which run stand in what could not be decoded
 	}
-	if err := b.Set(viewdb.AppendSeq(actorPrefix(r.Event.Actor), r.Seq), nil); err != nil {
-		return err
+	list = append(list, actorPrefix(r.Event.Actor))
+	if !r.Event.Run.IsZero() {
+		list = append(list, runPrefix(r.Event.Run))
 	}
-	if r.Event.Run.IsZero() {
-		return nil
-	}
-	return b.Set(viewdb.AppendSeq(runPrefix(r.Event.Run), r.Seq), nil)
+	return list
 }
 
 // latestRecorded is the latest recorded time before the batch.
 func latestRecorded(r viewdb.Reader) (latest events.Time, err error) {
-	err = r.ScanReverse([]byte{rowSeq}, []byte{rowSeq + 1}, func(_, value []byte) error {
-		p, err := parsePlace(value)
+	err = r.ScanReverse([]byte{rowPlaces}, []byte{rowPlaces + 1}, func(_, value []byte) error {
+		p, err := parsePlace(value[max(0, len(value)-placeBytes):])
 		if err != nil {
 			return err
 		}
@@ -113,27 +123,18 @@ func latestRecorded(r viewdb.Reader) (latest events.Time, err error) {
 	return latest, err
 }
 
-// place is what an s row says.
-type place struct {
-	about  events.Aggregate
-	latest events.Time
-	more   uint16
-}
-
-func parsePlace(value []byte) (p place, err error) {
-	const length = 17 + 8 + 2
-	if len(value) != length {
-		return p, fmt.Errorf("%w: a place of %d bytes", viewdb.ErrCorrupt, len(value))
+// SeqOf is the Seq of the event that a row is about, where it is about one.
+func SeqOf(row []byte) (seq events.Seq, ok bool) {
+	if len(row) < 9 || row[0] != rowBody && row[0] != rowRegressed {
+		return 0, false
 	}
-	p.about, _ = events.AggregateFromKey(value[:17]) // zero: an event of none of ours
-	p.latest = events.Time(binary.BigEndian.Uint64(value[17:]))
-	p.more = binary.BigEndian.Uint16(value[25:])
-	return p, nil
+	seq, _, _ = viewdb.CutSeq(row[len(row)-8:]) // 8 bytes are there
+	return seq, true
 }
 
 func timeBytes(t events.Time) []byte { return binary.BigEndian.AppendUint64(nil, uint64(t)) }
 
-func seqRow(kind byte, seq events.Seq) []byte { return viewdb.AppendSeq([]byte{kind}, seq) }
+func regressedRow(seq events.Seq) []byte { return viewdb.AppendSeq([]byte{rowRegressed}, seq) }
 
 func bodyPrefix(a events.Aggregate) []byte { return a.AppendKey([]byte{rowBody}) }
 

@@ -368,3 +368,60 @@ func TestCorruptRows(t *testing.T) {
 		done()
 	}
 }
+
+// TestCorruptPostings gives an error, never other events.
+func TestCorruptPostings(t *testing.T) {
+	t.Parallel()
+	log := catalogtest.History(t, catalogtest.Seeded(1), 20)
+	db, done := project(t, log, whole)
+	defer done()
+	b := db.NewBatch()
+	err := db.Scan([]byte{'y'}, []byte{'z'}, func(key, _ []byte) error { return b.Append(key, []byte{1}) })
+	if err == nil {
+		err = b.Commit(db.Checkpoint())
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = history.NewReader(db, events.Seq(len(log))).Find(history.Query{Type: log[0].Type}, func(events.Event) error { return nil })
+	if !errors.Is(err, viewdb.ErrCorrupt) {
+		t.Errorf("find: %v", err)
+	}
+}
+
+// TestFindAcrossBlocks looks for events on both sides of the edge between two
+// blocks of postings.
+func TestFindAcrossBlocks(t *testing.T) {
+	t.Parallel()
+	const n, block = 66_000, 1 << 16
+	log := make([]events.Stored, n)
+	for i := range log {
+		seq := events.Seq(i + 1)
+		s, err := events.Encode(events.Event{
+			ID: events.DeriveID[events.EventID](seq.String()), Source: "/test", Time: events.TimeOf(catalogtest.Start), Seq: seq,
+			About: events.OfTenant(events.DeriveID[events.TenantID]("tenant")), Actor: fmt.Sprint("user_", i%3), Payload: events.TenantDeactivated{},
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		log[i] = s
+	}
+	db, done := project(t, log, func() int { return 1000 })
+	defer done()
+	for _, q := range []history.Query{
+		{}, {UpTo: 5}, {After: block - 10}, {After: block - 10, UpTo: block + 10}, {After: block - 1}, {After: block},
+		{UpTo: block - 1}, {UpTo: block}, {After: block - 2, UpTo: block - 1}, {After: n},
+	} {
+		q.Actor = "user_1"
+		var got, want []events.Seq
+		for seq := q.After + 1; seq <= n && (q.UpTo == 0 || seq <= q.UpTo); seq++ {
+			if (seq-1)%3 == 1 {
+				want = append(want, seq)
+			}
+		}
+		err := history.NewReader(db, n).Find(q, func(e events.Event) error { got = append(got, e.Seq); return nil })
+		if err != nil || !slices.Equal(got, want) {
+			t.Errorf("%+v: %d events, not %d: %v", q, len(got), len(want), err)
+		}
+	}
+}

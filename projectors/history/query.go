@@ -2,7 +2,6 @@ package history
 
 import (
 	"errors"
-	"slices"
 
 	"tenantcatalogue/events"
 	"tenantcatalogue/projectors/viewdb"
@@ -72,22 +71,23 @@ func (q Query) matches(e events.Event) bool {
 	return true
 }
 
-func (r *Reader) indexed(prefix []byte, after, upTo events.Seq, fn func(events.Stored) error) error {
+// indexed calls fn for the events after one Seq up to another that have a term.
+func (r *Reader) indexed(term []byte, after, upTo events.Seq, fn func(events.Stored) error) error {
 	if upTo <= after {
 		return nil
 	}
-	lower := viewdb.AppendSeq(slices.Clip(prefix), after+1)
-	upper := viewdb.AppendSeq(slices.Clip(prefix), upTo+1)
-	return r.rows.Scan(lower, upper, func(key, _ []byte) error {
-		seq, _, err := viewdb.CutSeq(key[len(prefix):])
-		if err != nil {
-			return err
-		}
-		s, found, err := r.Get(seq)
-		if err != nil || !found {
-			return err
-		}
-		return fn(s)
+	at := r.places()
+	return r.rows.Scan(postingRow(term, after+1), viewdb.PrefixEnd(postingRow(term, upTo)), func(key, value []byte) error {
+		return eachPosting(key, value, after+1, func(seq events.Seq) error {
+			if seq > upTo {
+				return viewdb.ErrStop
+			}
+			s, found, err := r.get(at, seq)
+			if err != nil || !found {
+				return err
+			}
+			return fn(s)
+		})
 	})
 }
 

@@ -30,10 +30,16 @@ func (r *Reader) At(seq events.Seq) *Reader { return &Reader{rows: r.rows, head:
 
 // Get reads the event at seq.
 func (r *Reader) Get(seq events.Seq) (s events.Stored, found bool, err error) {
+	return r.get(r.places(), seq)
+}
+
+func (r *Reader) places() *places { return &places{rows: r.rows} }
+
+func (r *Reader) get(at *places, seq events.Seq) (s events.Stored, found bool, err error) {
 	if seq > r.head {
 		return s, false, nil
 	}
-	p, found, err := r.place(seq)
+	p, found, err := at.of(seq)
 	if err != nil || !found {
 		return s, false, err
 	}
@@ -48,44 +54,23 @@ func (r *Reader) Get(seq events.Seq) (s events.Stored, found bool, err error) {
 	return s, err == nil, err
 }
 
-func (r *Reader) place(seq events.Seq) (p place, found bool, err error) {
-	raw, found, err := r.rows.Get(seqRow(rowSeq, seq))
-	if err != nil || !found {
-		return p, false, err
-	}
-	p, err = parsePlace(raw)
-	return p, err == nil, err
-}
-
 // Read calls fn for every event after one Seq up to another, in order. fn ends
 // it with viewdb.ErrStop.
 func (r *Reader) Read(after, upTo events.Seq, fn func(events.Stored) error) error {
-	upTo = min(upTo, r.head)
-	if upTo <= after {
-		return nil
+	at := r.places()
+	for seq := after + 1; seq <= min(upTo, r.head); seq++ {
+		s, found, err := r.get(at, seq)
+		if err == nil && !found {
+			err = fmt.Errorf("%w: event %d has no place", viewdb.ErrCorrupt, seq)
+		}
+		if err == nil {
+			err = fn(s)
+		}
+		if err != nil {
+			return stopped(err)
+		}
 	}
-	return r.rows.Scan(seqRow(rowSeq, after+1), seqRow(rowSeq, upTo+1), func(key, value []byte) error {
-		seq, _, err := viewdb.CutSeq(key[1:])
-		if err != nil {
-			return err
-		}
-		p, err := parsePlace(value)
-		if err != nil {
-			return err
-		}
-		raw, found, err := r.rows.Get(bodyRow(p.about, seq))
-		if err != nil {
-			return err
-		}
-		if !found {
-			return fmt.Errorf("%w: event %d of %s has a place and no body", viewdb.ErrCorrupt, seq, p.about)
-		}
-		s, err := parseBody(p.about, seq, raw)
-		if err != nil {
-			return err
-		}
-		return fn(s)
-	})
+	return nil
 }
 
 // Of calls fn for every event about one aggregate after one Seq up to another,
@@ -143,7 +128,7 @@ func (r *Reader) Aggregates(kind events.AggregateKind, fn func(events.Aggregate)
 // UnitEdge is the last Seq of the unit that seq is in: a state in the middle of
 // a unit never was.
 func (r *Reader) UnitEdge(seq events.Seq) (last events.Seq, err error) {
-	p, found, err := r.place(seq)
+	p, found, err := r.places().of(seq)
 	if err != nil || !found {
 		return seq, err
 	}
@@ -152,8 +137,9 @@ func (r *Reader) UnitEdge(seq events.Seq) (last events.Seq, err error) {
 
 // UnitStart is the first Seq of the unit that seq is in.
 func (r *Reader) UnitStart(seq events.Seq) (first events.Seq, err error) {
+	at := r.places()
 	for first = seq; first > 1; first-- {
-		p, found, err := r.place(first - 1)
+		p, found, err := at.of(first - 1)
 		if err != nil {
 			return seq, err
 		}
@@ -179,8 +165,9 @@ const maxAmbiguous = 20
 // Resolve finds the Seq that stands for a recorded time.
 func (r *Reader) Resolve(t events.Time) (Resolved, error) {
 	var failed error
+	at := r.places()
 	n := sort.Search(int(r.head), func(i int) bool {
-		p, found, err := r.place(events.Seq(i + 1))
+		p, found, err := at.of(events.Seq(i + 1))
 		if err == nil && !found {
 			err = fmt.Errorf("%w: event %d has no place", viewdb.ErrCorrupt, i+1)
 		}
@@ -193,7 +180,7 @@ func (r *Reader) Resolve(t events.Time) (Resolved, error) {
 		return Resolved{}, failed
 	}
 	out := Resolved{Seq: events.Seq(n)}
-	err := r.rows.Scan(seqRow(rowRegressed, out.Seq+1), seqRow(rowRegressed, r.head+1), func(key, value []byte) error {
+	err := r.rows.Scan(regressedRow(out.Seq+1), regressedRow(r.head+1), func(key, value []byte) error {
 		seq, _, err := viewdb.CutSeq(key[1:])
 		if err != nil {
 			return err

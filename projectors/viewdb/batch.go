@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/RaduBerinde/btreemap"
@@ -15,8 +16,34 @@ import (
 // time.
 type Batch struct {
 	db      *DB
-	changes *btreemap.BTreeMap[string, []byte] // nil: the row is taken away
+	changes *btreemap.BTreeMap[string, change]
 	bytes   int
+}
+
+// change is what a batch does to one row.
+type change struct {
+	what  changeKind
+	value []byte // the row's new value, or what is appended to it
+}
+
+type changeKind byte
+
+const (
+	rowSet changeKind = iota
+	rowDeleted
+	rowAppended
+)
+
+// over is the row's value with the change made to what the view has.
+func (c change) over(value []byte, found bool) ([]byte, bool) {
+	switch c.what {
+	case rowDeleted:
+		return nil, false
+	case rowAppended:
+		return append(slices.Clip(value), c.value...), true
+	case rowSet:
+	}
+	return c.value, true
 }
 
 // degree is how wide a node of the changes is; 32 to 128 measured alike.
@@ -24,23 +51,39 @@ const degree = 64
 
 // NewBatch begins a batch without changes.
 func (db *DB) NewBatch() *Batch {
-	return &Batch{db: db, changes: btreemap.New[string, []byte](degree, strings.Compare)}
+	return &Batch{db: db, changes: btreemap.New[string, change](degree, strings.Compare)}
 }
 
 // Set puts a row; both slices are copied.
 func (b *Batch) Set(key, value []byte) error {
-	return b.change(key, append(make([]byte, 0, len(value)), value...)) // not nil, even when empty
+	return b.change(key, change{rowSet, bytes.Clone(value)})
 }
 
 // Delete takes a row away; it need not exist.
-func (b *Batch) Delete(key []byte) error { return b.change(key, nil) }
+func (b *Batch) Delete(key []byte) error { return b.change(key, change{what: rowDeleted}) }
 
-func (b *Batch) change(key, value []byte) error {
+// Append puts bytes at the end of a row's value, and makes the row when there is
+// none. Nothing is read for it: the view joins the pieces when it is read or
+// compacted. Both slices are copied.
+func (b *Batch) Append(key, piece []byte) error {
+	_, before, pending := b.changes.Get(string(key))
+	if !pending {
+		return b.change(key, change{rowAppended, bytes.Clone(piece)})
+	}
+	what := rowSet
+	if before.what == rowAppended {
+		what = rowAppended
+	}
+	b.bytes -= len(key) + len(before.value)
+	return b.change(key, change{what, append(before.value, piece...)})
+}
+
+func (b *Batch) change(key []byte, c change) error {
 	if err := checkKey(key); err != nil {
 		return err
 	}
-	b.bytes += len(key) + len(value)
-	b.changes.ReplaceOrInsert(string(key), value)
+	b.bytes += len(key) + len(c.value)
+	b.changes.ReplaceOrInsert(string(key), c)
 	return nil
 }
 
@@ -64,14 +107,23 @@ func (b *Batch) Reset() {
 
 // Get gives a copy of the value of a key.
 func (b *Batch) Get(key []byte) (value []byte, ok bool, err error) {
-	if _, value, changed := b.changes.Get(string(key)); changed {
-		if err := b.db.use(); err != nil {
+	_, c, changed := b.changes.Get(string(key))
+	if !changed {
+		return b.db.Get(key)
+	}
+	if c.what == rowAppended {
+		if value, ok, err = b.db.Get(key); err != nil {
 			return nil, false, err
 		}
-		b.db.release()
-		return bytes.Clone(value), value != nil, nil
+		value, ok = c.over(value, ok)
+		return value, ok, nil
 	}
-	return b.db.Get(key)
+	if err := b.db.use(); err != nil {
+		return nil, false, err
+	}
+	b.db.release()
+	value, ok = c.over(nil, false)
+	return bytes.Clone(value), ok, nil
 }
 
 // Scan calls fn for the rows from lower to upper in key order.
@@ -86,8 +138,8 @@ func (b *Batch) ScanReverse(lower, upper []byte, fn func(key, value []byte) erro
 
 // changed is one of the batch's changes.
 type changed struct {
-	key   string
-	value []byte
+	key string
+	change
 }
 
 // within lists the changes of a range, so that fn may make others meanwhile.
@@ -97,8 +149,8 @@ func (b *Batch) within(lower, upper []byte, reverse bool) []changed {
 		to = btreemap.LT(string(upper))
 	}
 	var out []changed
-	each := func(key string, value []byte) bool {
-		out = append(out, changed{key, value})
+	each := func(key string, c change) bool {
+		out = append(out, changed{key, c})
 		return true
 	}
 	if reverse {
@@ -110,7 +162,7 @@ func (b *Batch) within(lower, upper []byte, reverse bool) []changed {
 }
 
 // merge walks the view's rows and the batch's changes side by side; where both
-// have a key the change counts.
+// have a key the change is made to the row.
 func (b *Batch) merge(lower, upper []byte, reverse bool, fn func(key, value []byte) error) error {
 	changes := b.within(lower, upper, reverse)
 	scan, before := b.db.Scan, func(x, y string) bool { return x < y }
@@ -120,25 +172,26 @@ func (b *Batch) merge(lower, upper []byte, reverse bool, fn func(key, value []by
 	if len(changes) == 0 {
 		return scan(lower, upper, fn)
 	}
-	next := func() error {
+	next := func(value []byte, found bool) error {
 		c := changes[0]
 		changes = changes[1:]
-		if c.value == nil {
+		value, found = c.over(value, found)
+		if !found {
 			return nil
 		}
-		return fn([]byte(c.key), c.value)
+		return fn([]byte(c.key), value)
 	}
 	ended := false
 	err := scan(lower, upper, func(key, value []byte) error {
 		for len(changes) > 0 && before(changes[0].key, string(key)) {
-			if err := next(); err != nil {
+			if err := next(nil, false); err != nil {
 				ended = true
 				return err
 			}
 		}
 		var err error
 		if len(changes) > 0 && changes[0].key == string(key) {
-			err = next()
+			err = next(value, true)
 		} else {
 			err = fn(key, value)
 		}
@@ -146,7 +199,7 @@ func (b *Batch) merge(lower, upper []byte, reverse bool, fn func(key, value []by
 		return err
 	})
 	for err == nil && !ended && len(changes) > 0 {
-		err = next()
+		err = next(nil, false)
 	}
 	if errors.Is(err, ErrStop) {
 		return nil
@@ -190,18 +243,23 @@ func (b *Batch) write(checkpoint []byte) error {
 	if err := out.Set(checkpointKey, checkpoint, nil); err != nil {
 		return err
 	}
-	for key, value := range b.changes.Ascend(btreemap.Min[string](), btreemap.Max[string]()) {
-		var err error
-		if value == nil {
-			err = out.Delete([]byte(key), nil)
-		} else {
-			err = out.Set([]byte(key), value, nil)
-		}
-		if err != nil {
+	for key, c := range b.changes.Ascend(btreemap.Min[string](), btreemap.Max[string]()) {
+		if err := c.write(out, []byte(key)); err != nil {
 			return err
 		}
 	}
 	return out.Commit(pebble.NoSync)
+}
+
+func (c change) write(out *pebble.Batch, key []byte) error {
+	switch c.what {
+	case rowDeleted:
+		return out.Delete(key, nil)
+	case rowAppended:
+		return out.Merge(key, c.value, nil)
+	case rowSet:
+	}
+	return out.Set(key, c.value, nil)
 }
 
 func (db *DB) checkCommit(cp Checkpoint) error {

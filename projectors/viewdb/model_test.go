@@ -39,6 +39,11 @@ func (m *model) actions() map[string]func(*rapid.T) {
 			m.must(t, m.batch.Set(k, []byte(v)))
 			m.pending[string(k)] = v
 		},
+		"append": func(t *rapid.T) {
+			k, v := key(t, "key"), rapid.String().Draw(t, "piece")
+			m.must(t, m.batch.Append(k, []byte(v)))
+			m.pending[string(k)] += v
+		},
 		"delete": func(t *rapid.T) {
 			k := key(t, "key")
 			m.must(t, m.batch.Delete(k))

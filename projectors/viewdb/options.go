@@ -99,6 +99,7 @@ func (db *DB) options(shared *Shared) *pebble.Options {
 		Cache:                       shared.cache,
 		FileCache:                   shared.files,
 		FormatMajorVersion:          storeFormat,
+		Merger:                      appender,
 		MemTableSize:                uint64(memTable),
 		MemTableStopWritesThreshold: stalledMemTables,
 		L0CompactionThreshold:       2,
