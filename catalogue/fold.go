@@ -9,6 +9,7 @@ import (
 	"github.com/google/uuid"
 
 	"tenantcatalogue/events"
+	"tenantcatalogue/events/wire"
 )
 
 // Head is what the write side knows of an aggregate beside its state. It is no
@@ -28,6 +29,24 @@ type RestoreMark struct {
 	Cut         events.Seq         `json:"cut"`
 	AsOf        events.Seq         `json:"as_of"`
 	Seq         events.Seq         `json:"seq"` // where it was restored
+}
+
+// Fields lists the fields in the order of the wire.
+func (h *Head) Fields(w *wire.Coder) {
+	wire.Uint(w, &h.Seq)
+	wire.Uint(w, &h.Version)
+	wire.Uint(w, &h.Epoch)
+	wire.Uint(w, &h.Quarantined)
+	wire.Structs(w, &h.Restores)
+}
+
+// Fields lists the fields in the order of the wire.
+func (r *RestoreMark) Fields(w *wire.Coder) {
+	r.Restoration.Wire(w)
+	wire.String(w, &r.Mode)
+	wire.Uint(w, &r.Cut)
+	wire.Uint(w, &r.AsOf)
+	wire.Uint(w, &r.Seq)
 }
 
 // Advance is the head after e.
@@ -55,6 +74,15 @@ type Answer struct {
 	Version  uint64
 	Recorded events.Time
 	Content  [sha256.Size]byte // ContentHash of the event
+}
+
+// Fields lists the fields in the order of the wire.
+func (a *Answer) Fields(w *wire.Coder) {
+	a.About.Wire(w)
+	wire.Uint(w, &a.Seq)
+	wire.Uint(w, &a.Version)
+	wire.Int(w, &a.Recorded)
+	wire.Fixed(w, a.Content[:])
 }
 
 // Facts is the write-side store as decisions read it and the fold changes it.

@@ -1,6 +1,10 @@
 package events
 
-import "strconv"
+import (
+	"strconv"
+
+	"tenantcatalogue/events/wire"
+)
 
 // AccountCreated begins an account: a customer, who may own many tenants.
 type AccountCreated struct {
@@ -19,6 +23,21 @@ type ContactInfo struct {
 	Email    Personal    `json:"email,omitzero"`
 	Phone    Personal    `json:"phone,omitzero"`
 	Verified Time        `json:"verified,omitzero"` // when it was last found to be right
+}
+
+// Fields lists the fields in the order of the wire.
+func (a *AccountCreated) Fields(w *wire.Coder) { wire.String(w, &a.Name) }
+
+// Fields lists the fields in the order of the wire.
+func (a *AccountContactsUpdated) Fields(w *wire.Coder) { wire.Structs(w, &a.Contacts) }
+
+// Fields lists the fields in the order of the wire.
+func (c *ContactInfo) Fields(w *wire.Coder) {
+	wire.String(w, &c.Kind)
+	wire.String(w, &c.Name)
+	wire.String(w, &c.Email)
+	wire.String(w, &c.Phone)
+	wire.Int(w, &c.Verified)
 }
 
 // EventType names the type.

@@ -1,5 +1,7 @@
 package events
 
+import "tenantcatalogue/events/wire"
+
 // AppInstalled installs an app into a tenant. The id is new: an uninstalled
 // app comes back by AppRestored only.
 type AppInstalled struct {
@@ -21,6 +23,27 @@ type AppRestored struct {
 	App         AppID     `json:"app"`
 	Name        string    `json:"name"`
 	Version     string    `json:"version,omitzero"`
+}
+
+// Fields lists the fields in the order of the wire.
+func (a *AppInstalled) Fields(w *wire.Coder) {
+	a.App.Wire(w)
+	wire.String(w, &a.Name)
+	wire.String(w, &a.Version)
+}
+
+// Fields lists the fields in the order of the wire.
+func (a *AppUninstalled) Fields(w *wire.Coder) {
+	a.App.Wire(w)
+	wire.String(w, &a.Reason)
+}
+
+// Fields lists the fields in the order of the wire.
+func (a *AppRestored) Fields(w *wire.Coder) {
+	a.Restoration.Wire(w)
+	a.App.Wire(w)
+	wire.String(w, &a.Name)
+	wire.String(w, &a.Version)
 }
 
 // EventType names the type.

@@ -1,5 +1,7 @@
 package events
 
+import "tenantcatalogue/events/wire"
+
 // ClaimKind says what is claimed.
 type ClaimKind string
 
@@ -23,6 +25,20 @@ type ClaimReleased struct {
 	Kind   ClaimKind `json:"kind"`
 	Value  string    `json:"value"`
 	Tenant TenantID  `json:"tenant"` // who had it
+}
+
+// Fields lists the fields in the order of the wire.
+func (c *ClaimTaken) Fields(w *wire.Coder) {
+	wire.String(w, &c.Kind)
+	wire.String(w, &c.Value)
+	c.Tenant.Wire(w)
+}
+
+// Fields lists the fields in the order of the wire.
+func (c *ClaimReleased) Fields(w *wire.Coder) {
+	wire.String(w, &c.Kind)
+	wire.String(w, &c.Value)
+	c.Tenant.Wire(w)
 }
 
 // EventType names the type.

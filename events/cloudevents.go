@@ -38,9 +38,9 @@ const (
 	schemaPrefix    = "urn:tenantcatalogue:schema:"
 )
 
-// wire is the JSON form of a CloudEvent; the order of the fields is the
+// attributes is the JSON form of a CloudEvent; the order of the fields is the
 // canonical one. Seq is a text, as CloudEvents integers have 32 bits only.
-type wire struct {
+type attributes struct {
 	SpecVersion  string          `json:"specversion"`
 	ID           EventID         `json:"id"`
 	Source       string          `json:"source"`
@@ -63,7 +63,7 @@ type wire struct {
 
 // attribute is where the attribute of that name is read into, and whether the
 // catalogue alone sets it; nil for an unknown name.
-func (w *wire) attribute(name string) (target any, ours bool) {
+func (w *attributes) attribute(name string) (target any, ours bool) {
 	switch name {
 	case "specversion":
 		return &w.SpecVersion, false
@@ -144,7 +144,7 @@ func parse(raw []byte, recorded bool) (CloudEvent, error) {
 	if err := json.Unmarshal(raw, &members); err != nil || members == nil {
 		return CloudEvent{}, malformed("event", "is not a JSON object")
 	}
-	var w wire
+	var w attributes
 	for _, name := range slices.Sorted(maps.Keys(members)) { // sorted: the same fault is named each time
 		if err := w.read(name, members[name], recorded); err != nil {
 			return CloudEvent{}, err
@@ -153,7 +153,7 @@ func parse(raw []byte, recorded bool) (CloudEvent, error) {
 	return w.event()
 }
 
-func (w *wire) read(name string, raw json.RawMessage, recorded bool) error {
+func (w *attributes) read(name string, raw json.RawMessage, recorded bool) error {
 	target, ours := w.attribute(name)
 	switch {
 	case name == "data_base64":
@@ -169,7 +169,7 @@ func (w *wire) read(name string, raw json.RawMessage, recorded bool) error {
 }
 
 // event checks what needs more than one attribute and builds the Event.
-func (w *wire) event() (CloudEvent, error) {
+func (w *attributes) event() (CloudEvent, error) {
 	seq, err := w.check()
 	if err != nil {
 		return CloudEvent{}, err
@@ -190,7 +190,7 @@ func (w *wire) event() (CloudEvent, error) {
 	return CloudEvent{Event: e, Data: w.Data}, e.Validate()
 }
 
-func (w *wire) check() (Seq, error) {
+func (w *attributes) check() (Seq, error) {
 	switch {
 	case w.SpecVersion != SpecVersion:
 		return 0, malformed("specversion", "is %.20q; %q is wanted", w.SpecVersion, SpecVersion)
@@ -231,7 +231,7 @@ func MarshalCloudEvent(e Event) ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("write %s: %w", e.ID, err)
 	}
-	w := wire{
+	w := attributes{
 		SpecVersion: SpecVersion, ID: e.ID, Source: e.Source, Type: e.Type(), Subject: e.About, Time: e.Time,
 		ContentType: jsonContentType, Actor: e.Actor, Run: e.Run, Causation: e.Causation, Correlation: e.Correlation,
 		Epoch: e.Epoch, RecordedTime: e.RecordedTime, Via: e.Via, More: e.More, Data: data,

@@ -7,7 +7,7 @@ import (
 	"fmt"
 	"io"
 
-	"github.com/vmihailenco/msgpack/v5"
+	"tenantcatalogue/events/wire"
 )
 
 // Stored is the stored form of one event, as the log keeps it: what CloudEvents
@@ -35,41 +35,50 @@ const (
 	SpecVersion       = "1.0"
 )
 
-// body is the msgpack array of the stored form. The order of the fields is
-// the wire format.
-type body struct {
-	Time         Time
-	RecordedTime Time
-	Actor        string
-	Run          RunID
-	Causation    EventID
-	Correlation  string
-	Epoch        uint64
-	Via          string
-	More         uint16
-	Payload      msgpack.RawMessage
+// envelope lists the fields around the payload in the order of the wire; the
+// payload is the last.
+func (e *Event) envelope(w *wire.Coder) {
+	wire.Int(w, &e.Time)
+	wire.Int(w, &e.RecordedTime)
+	wire.String(w, &e.Actor)
+	e.Run.Wire(w)
+	e.Causation.Wire(w)
+	wire.String(w, &e.Correlation)
+	wire.Uint(w, &e.Epoch)
+	wire.String(w, &e.Via)
+	wire.Uint(w, &e.More)
 }
 
 // Encode makes the stored form. The payload keeps the version it has.
 func Encode(e Event) (Stored, error) {
-	payload, err := Marshal(e.Payload)
+	w := wire.NewWriter()
+	defer w.Release()
+	s, err := encode(w, &e)
+	s.Data = bytes.Clone(s.Data)
+	return s, err
+}
+
+// encode is Encode with data that is valid until w is released.
+func encode(w *wire.Coder, e *Event) (Stored, error) {
+	s := Stored{Seq: e.Seq, About: e.About, ID: e.ID, Type: e.Type(), Source: e.Source}
+	d, err := lookup(s.Type)
 	if err != nil {
-		return Stored{}, fmt.Errorf("encode %s %s: %w", e.Type(), e.ID, err)
+		return Stored{}, err
 	}
-	data, err := Marshal(&body{
-		Time: e.Time, RecordedTime: e.RecordedTime, Actor: e.Actor, Run: e.Run, Causation: e.Causation,
-		Correlation: e.Correlation, Epoch: e.Epoch, Via: e.Via, More: e.More, Payload: payload,
-	})
-	if err != nil {
-		return Stored{}, fmt.Errorf("encode %s %s: %w", e.Type(), e.ID, err)
+	f := w.Open()
+	e.envelope(w)
+	d.write(w, e.Payload)
+	w.Close(f)
+	if s.Data, err = w.Written(); err != nil {
+		return Stored{}, fmt.Errorf("encode %s %s: %w", s.Type, e.ID, err)
 	}
-	if len(data) > MaxEventBytes {
+	if len(s.Data) > MaxEventBytes {
 		return Stored{}, &FieldError{
 			Field: "data", Err: ErrTooLarge,
-			Why: fmt.Sprintf("%s %s has %d bytes, at most %d are allowed", e.Type(), e.ID, len(data), MaxEventBytes),
+			Why: fmt.Sprintf("%s %s has %d bytes, at most %d are allowed", s.Type, e.ID, len(s.Data), MaxEventBytes),
 		}
 	}
-	return Stored{Seq: e.Seq, About: e.About, ID: e.ID, Type: e.Type(), Source: e.Source, Data: data}, nil
+	return s, nil
 }
 
 // Decode reads the stored form. A payload of an older version is upcast, so
@@ -83,65 +92,46 @@ func Decode(s Stored) (Event, error) {
 	if err != nil {
 		return Event{}, err
 	}
-	var b body
-	if err := Unmarshal(s.Data, &b); err != nil {
-		return Event{}, &FieldError{Field: "data", Why: fmt.Sprintf("event %s: %v", s.ID, err), Err: ErrMalformed}
-	}
-	payload, err := d.decode(b.Payload)
-	if err != nil {
+	e := Event{ID: s.ID, Source: s.Source, About: s.About, Seq: s.Seq}
+	w := wire.NewReader(s.Data)
+	defer w.Release()
+	f := w.Open()
+	e.envelope(w)
+	w.ShareTexts() // of the payload only: what is kept of it should not hold on to more
+	e.Payload = d.read(w)
+	w.Close(f)
+	if err := w.End(); err != nil {
 		return Event{}, &FieldError{Field: "data", Why: fmt.Sprintf("event %s: %v", s.ID, err), Err: ErrMalformed}
 	}
 	if d.upcast != nil {
-		if payload, err = Upcast(payload); err != nil {
+		if e.Payload, err = Upcast(e.Payload); err != nil {
 			return Event{}, err
 		}
 	}
-	return Event{
-		ID: s.ID, Source: s.Source, About: s.About, Time: b.Time, Actor: b.Actor, Run: b.Run, Causation: b.Causation,
-		Correlation: b.Correlation, Epoch: b.Epoch, Payload: payload,
-		RecordedTime: b.RecordedTime, Via: b.Via, More: b.More, Seq: s.Seq,
-	}, nil
+	return e, nil
 }
 
-// Marshal is the canonical msgpack form: structs as arrays, map keys sorted,
-// the shortest integers.
-func Marshal(v any) ([]byte, error) {
-	var buf bytes.Buffer
-	enc := msgpack.GetEncoder()
-	defer msgpack.PutEncoder(enc)
-	enc.Reset(&buf)
-	enc.UseArrayEncodedStructs(true)
-	enc.SetSortMapKeys(true)
-	enc.UseCompactInts(true)
-	if err := enc.Encode(v); err != nil {
-		return nil, err
-	}
-	return buf.Bytes(), nil
-}
+// Marshal is the canonical msgpack form of v.
+func Marshal(v wire.Fields) ([]byte, error) { return wire.Marshal(v) }
 
-// Unmarshal reads one value and refuses bytes after it.
-func Unmarshal(raw []byte, v any) (err error) {
-	defer func() {
-		// The decoder is fed bytes from disk and from the wire: whatever it
-		// trips over is a fault of the bytes, not of the process.
-		if r := recover(); r != nil {
-			err = fmt.Errorf("%w: %v", ErrMalformed, r)
-		}
-	}()
-	if err := bounded(raw); err != nil {
-		return err
-	}
-	dec := msgpack.GetDecoder()
-	defer msgpack.PutDecoder(dec)
-	r := bytes.NewReader(raw)
-	dec.Reset(r)
-	if err := dec.Decode(v); err != nil {
-		return err
-	}
-	if r.Len() > 0 {
-		return fmt.Errorf("%w: %d bytes after the end", ErrMalformed, r.Len())
+// Unmarshal reads what Marshal wrote and refuses bytes after it. The error
+// matches ErrMalformed.
+func Unmarshal(raw []byte, v wire.Fields) error {
+	if err := wire.Unmarshal(raw, v); err != nil {
+		return fmt.Errorf("%w: %w", ErrMalformed, err)
 	}
 	return nil
+}
+
+// Fields lists the fields in the order of the wire: an event on its way between
+// the catalogue and its clients. Data that is read is part of the input.
+func (s *Stored) Fields(w *wire.Coder) {
+	wire.Uint(w, &s.Seq)
+	s.About.Wire(w)
+	s.ID.Wire(w)
+	wire.String(w, &s.Type)
+	wire.String(w, &s.Source)
+	wire.Borrowed(w, &s.Data)
 }
 
 // strictJSON reads one JSON value and refuses unknown fields and anything

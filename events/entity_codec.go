@@ -4,51 +4,90 @@ import (
 	"encoding/json"
 	"fmt"
 
-	"github.com/vmihailenco/msgpack/v5"
+	"tenantcatalogue/events/wire"
 )
 
 type entityKindInfo struct {
 	name     string
-	decode   func([]byte) (Entity, error) // from msgpack
+	write    func(*wire.Coder, Entity)
+	read     func(*wire.Coder) Entity
 	fromJSON func([]byte) (Entity, error)
 }
 
-var entityKinds = map[EntityKind]entityKindInfo{
-	EntityTenant:    {"tenant", decodeEntity[Tenant], jsonDecode[Tenant]},
-	EntityPlacement: {"placement", decodeEntity[Placement], jsonDecode[Placement]},
-	EntityProduct:   {"product", decodeEntity[Product], jsonDecode[Product]},
-	EntityApp:       {"app", decodeEntity[App], jsonDecode[App]},
-	EntityMember:    {"member", decodeEntity[Member], jsonDecode[Member]},
-	EntityGroup:     {"group", decodeEntity[Group], jsonDecode[Group]},
-	EntityResource:  {"resource", decodeEntity[Resource], jsonDecode[Resource]},
-	EntityAccount:   {"account", decodeEntity[Account], jsonDecode[Account]},
-	EntityContact:   {"contact", decodeEntity[Contact], jsonDecode[Contact]},
+var entityKinds = map[EntityKind]*entityKindInfo{
+	EntityTenant:    entityKind[Tenant]("tenant"),
+	EntityPlacement: entityKind[Placement]("placement"),
+	EntityProduct:   entityKind[Product]("product"),
+	EntityApp:       entityKind[App]("app"),
+	EntityMember:    entityKind[Member]("member"),
+	EntityGroup:     entityKind[Group]("group"),
+	EntityResource:  entityKind[Resource]("resource"),
+	EntityAccount:   entityKind[Account]("account"),
+	EntityContact:   entityKind[Contact]("contact"),
 
-	EntityClaim:       {"claim", decodeEntity[Claim], jsonDecode[Claim]},
-	EntityRestoration: {"restoration", decodeEntity[Restoration], jsonDecode[Restoration]},
+	EntityClaim:       entityKind[Claim]("claim"),
+	EntityRestoration: entityKind[Restoration]("restoration"),
 }
 
-func decodeEntity[E Entity](raw []byte) (Entity, error) {
-	var e E
-	if err := Unmarshal(raw, &e); err != nil {
-		return nil, err
+func entityKind[E Entity, P interface {
+	*E
+	wire.Fields
+}](name string) *entityKindInfo {
+	f := new(form[E, P])
+	return &entityKindInfo{
+		name: name,
+		write: func(w *wire.Coder, entity Entity) {
+			e, ok := entity.(E)
+			if !ok {
+				w.Fail(malformed("entity", "a %T is no %s", entity, name))
+				return
+			}
+			f.write(w, e)
+		},
+		read: func(w *wire.Coder) Entity { return f.read(w) },
+		fromJSON: func(raw []byte) (Entity, error) {
+			var e E
+			if err := strictJSON(raw, &e); err != nil {
+				return nil, err
+			}
+			return e, nil
+		},
 	}
-	return e, nil
 }
 
 // EncodeEntity is the stored form of an entity: canonical, so that equal
 // entities have equal bytes and a digest can be taken over them.
-func EncodeEntity(e Entity) ([]byte, error) { return Marshal(e) }
+func EncodeEntity(e Entity) ([]byte, error) { return AppendEntity(nil, e) }
 
-// DecodeEntity reads what EncodeEntity wrote for an entity of that kind.
+// AppendEntity appends the stored form of an entity to dst.
+func AppendEntity(dst []byte, e Entity) ([]byte, error) {
+	w := wire.NewWriter()
+	defer w.Release()
+	if k, ok := entityKinds[kindOf(e)]; ok {
+		k.write(w, e)
+	} else {
+		w.Fail(malformed("entity", "there is no %T", e))
+	}
+	written, err := w.Written()
+	if err != nil {
+		return dst, fmt.Errorf("encode a %T: %w", e, err)
+	}
+	return append(dst, written...), nil
+}
+
+// DecodeEntity reads what EncodeEntity wrote for an entity of that kind. The
+// error matches ErrMalformed.
 func DecodeEntity(kind EntityKind, raw []byte) (Entity, error) {
-	d, ok := entityKinds[kind]
+	k, ok := entityKinds[kind]
 	if !ok {
 		return nil, malformed("entity", "there is no %s", kind)
 	}
-	e, err := d.decode(raw)
-	if err != nil {
-		return nil, fmt.Errorf("decode a %s: %w", d.name, err)
+	w := wire.NewReader(raw)
+	defer w.Release()
+	w.ShareTexts()
+	e := k.read(w)
+	if err := w.End(); err != nil {
+		return nil, fmt.Errorf("decode a %s: %w: %w", k.name, ErrMalformed, err)
 	}
 	return e, nil
 }
@@ -57,48 +96,21 @@ func DecodeEntity(kind EntityKind, raw []byte) (Entity, error) {
 // carries it.
 type Entities []Entity
 
-// EncodeMsgpack writes an array of alternating kinds and entities.
-func (es Entities) EncodeMsgpack(enc *msgpack.Encoder) error {
-	if err := enc.EncodeArrayLen(2 * len(es)); err != nil {
-		return err
-	}
-	for _, e := range es {
-		if err := enc.EncodeUint(uint64(e.EntityKey().Kind)); err != nil {
-			return err
-		}
-		if err := enc.Encode(e); err != nil {
-			return err
-		}
-	}
-	return nil
-}
+// Wire codes an array of alternating kinds and entities.
+func (es *Entities) Wire(w *wire.Coder) { wire.Pairs(w, (*[]Entity)(es), kindAndEntity) }
 
-// DecodeMsgpack reads what EncodeMsgpack wrote.
-func (es *Entities) DecodeMsgpack(dec *msgpack.Decoder) error {
-	n, err := dec.DecodeArrayLen()
-	if err != nil {
-		return err
+func kindAndEntity(e *Entity, w *wire.Coder) {
+	kind := kindOf(*e)
+	wire.Uint(w, &kind)
+	k, ok := entityKinds[kind]
+	switch {
+	case !ok:
+		w.Fail(malformed("entity", "there is no %s", kind))
+	case w.Reading():
+		*e = k.read(w)
+	default:
+		k.write(w, *e)
 	}
-	if n > 0 && n%2 != 0 {
-		return malformed("entities", "have a kind without an entity")
-	}
-	*es = nil
-	for range n / 2 {
-		kind, err := dec.DecodeUint8()
-		if err != nil {
-			return err
-		}
-		raw, err := dec.DecodeRaw()
-		if err != nil {
-			return err
-		}
-		e, err := DecodeEntity(EntityKind(kind), raw)
-		if err != nil {
-			return err
-		}
-		*es = append(*es, e)
-	}
-	return nil
 }
 
 // jsonEntity is an entity in JSON: {"kind":"product","value":{...}}.
@@ -144,14 +156,6 @@ func entityFromJSON(item jsonEntity) (Entity, error) {
 		}
 	}
 	return nil, malformed("kind", "%.40q is no kind of entity", item.Kind)
-}
-
-func jsonDecode[E Entity](raw []byte) (Entity, error) {
-	var e E
-	if err := strictJSON(raw, &e); err != nil {
-		return nil, err
-	}
-	return e, nil
 }
 
 func (es Entities) mapPersonal(f PersonalMap) (Entities, error) {

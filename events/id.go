@@ -8,7 +8,8 @@ import (
 	"strings"
 
 	"github.com/google/uuid"
-	"github.com/vmihailenco/msgpack/v5"
+
+	"tenantcatalogue/events/wire"
 )
 
 // The kinds of id. Each is a type of its own, so that handing a tenant id to
@@ -162,29 +163,8 @@ func (id *ID[K]) UnmarshalText(text []byte) error {
 	return nil
 }
 
-// EncodeMsgpack writes the 16 bytes, or nil for the zero ID.
-func (id ID[K]) EncodeMsgpack(enc *msgpack.Encoder) error {
-	if id.uuid == uuid.Nil {
-		return enc.EncodeNil()
-	}
-	return enc.EncodeBytes(id.uuid[:])
-}
-
-// DecodeMsgpack reads what EncodeMsgpack wrote.
-func (id *ID[K]) DecodeMsgpack(dec *msgpack.Decoder) error {
-	n, err := dec.DecodeBytesLen()
-	if err != nil {
-		return err
-	}
-	if n == -1 {
-		*id = ID[K]{}
-		return nil
-	}
-	if n != len(id.uuid) {
-		return &IDError{Text: fmt.Sprintf("%d bytes", n), Want: id.Kind(), Err: ErrMalformedID}
-	}
-	return dec.ReadFull(id.uuid[:])
-}
+// Wire codes the 16 bytes, or nil for the zero ID.
+func (id *ID[K]) Wire(w *wire.Coder) { wire.FixedOrNil(w, id.uuid[:]) }
 
 // The suffix is 26 characters of Crockford's base 32 in lower case, as the
 // TypeID specification 0.3 lays down: 128 bits, two zero bits in front.

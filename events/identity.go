@@ -1,5 +1,7 @@
 package events
 
+import "tenantcatalogue/events/wire"
+
 // IdentityMemberGranted makes a user a member of a tenant, or sets the roles
 // and groups of one who is.
 type IdentityMemberGranted struct {
@@ -30,6 +32,33 @@ type IdentityGroupRemoved struct {
 type IdentityPermissionsChanged struct {
 	Group       string   `json:"group"`
 	Permissions []string `json:"permissions"`
+}
+
+// Fields lists the fields in the order of the wire.
+func (i *IdentityMemberGranted) Fields(w *wire.Coder) {
+	wire.String(w, &i.User)
+	wire.String(w, &i.Name)
+	wire.String(w, &i.Email)
+	wire.Strings(w, &i.Roles)
+	wire.Strings(w, &i.Groups)
+}
+
+// Fields lists the fields in the order of the wire.
+func (i *IdentityMemberRevoked) Fields(w *wire.Coder) { wire.String(w, &i.User) }
+
+// Fields lists the fields in the order of the wire.
+func (i *IdentityGroupSet) Fields(w *wire.Coder) {
+	wire.String(w, &i.Group)
+	wire.String(w, &i.Name)
+}
+
+// Fields lists the fields in the order of the wire.
+func (i *IdentityGroupRemoved) Fields(w *wire.Coder) { wire.String(w, &i.Group) }
+
+// Fields lists the fields in the order of the wire.
+func (i *IdentityPermissionsChanged) Fields(w *wire.Coder) {
+	wire.String(w, &i.Group)
+	wire.Strings(w, &i.Permissions)
 }
 
 // EventType names the type.

@@ -1,5 +1,7 @@
 package events
 
+import "tenantcatalogue/events/wire"
+
 // ProductActivated begins a product of a tenant, or activates it again. The
 // name is required the first time and must not change later.
 type ProductActivated struct {
@@ -45,6 +47,44 @@ type ProductLicenseUpdatedV1 struct {
 
 // UnlimitedSeats is the number of seats of a licence without a limit.
 const UnlimitedSeats = 1 << 32
+
+// Fields lists the fields in the order of the wire.
+func (p *ProductActivated) Fields(w *wire.Coder) {
+	p.Product.Wire(w)
+	wire.String(w, &p.Name)
+	wire.String(w, &p.Edition)
+	wire.Uint(w, &p.Seats)
+}
+
+// Fields lists the fields in the order of the wire.
+func (p *ProductDeactivated) Fields(w *wire.Coder) {
+	p.Product.Wire(w)
+	wire.String(w, &p.Reason)
+}
+
+// Fields lists the fields in the order of the wire.
+func (p *ProductSuspended) Fields(w *wire.Coder) {
+	p.Product.Wire(w)
+	wire.String(w, &p.Reason)
+}
+
+// Fields lists the fields in the order of the wire.
+func (p *ProductUnsuspended) Fields(w *wire.Coder) { p.Product.Wire(w) }
+
+// Fields lists the fields in the order of the wire.
+func (p *ProductLicenseUpdated) Fields(w *wire.Coder) {
+	p.Product.Wire(w)
+	wire.String(w, &p.Edition)
+	wire.Uint(w, &p.Seats)
+	wire.Bool(w, &p.Active)
+}
+
+// Fields lists the fields in the order of the wire.
+func (p *ProductLicenseUpdatedV1) Fields(w *wire.Coder) {
+	p.Product.Wire(w)
+	wire.String(w, &p.License)
+	wire.Int(w, &p.Users)
+}
 
 // EventType names the type.
 func (ProductActivated) EventType() Type { return "product.activated.v1" }

@@ -3,12 +3,15 @@ package events
 import (
 	"fmt"
 	"slices"
+
+	"tenantcatalogue/events/wire"
 )
 
 // definition is what the registry knows of an event type.
 type definition struct {
 	about     AggregateKind
-	decode    func([]byte) (Payload, error) // from msgpack
+	write     func(*wire.Coder, Payload)
+	read      func(*wire.Coder) Payload
 	fromJSON  func([]byte) (Payload, error)
 	upcast    func(Payload) (Payload, error) // to the next version; nil for the newest
 	tombstone bool                           // needs the delete role
@@ -17,7 +20,7 @@ type definition struct {
 
 // registry lists every event type there is or was. A type is never taken out:
 // the log is read for ever.
-var registry = map[Type]definition{
+var registry = map[Type]*definition{
 	"account.created.v1":          define[AccountCreated](AggregateAccount),
 	"account.contacts_updated.v1": define[AccountContactsUpdated](AggregateAccount),
 
@@ -58,18 +61,24 @@ var registry = map[Type]definition{
 	"restoration.finished.v1": define[RestorationFinished](AggregateRestoration).asInternal(),
 }
 
-func define[P Payload](about AggregateKind) definition {
-	return definition{
+func define[T Payload, P interface {
+	*T
+	wire.Fields
+}](about AggregateKind) *definition {
+	f := new(form[T, P])
+	return &definition{
 		about: about,
-		decode: func(raw []byte) (Payload, error) {
-			var p P
-			if err := Unmarshal(raw, &p); err != nil {
-				return nil, err
+		write: func(w *wire.Coder, payload Payload) {
+			p, ok := payload.(T)
+			if !ok {
+				w.Fail(malformed("data", "a %T says that it is a %s", payload, payload.EventType()))
+				return
 			}
-			return p, nil
+			f.write(w, p)
 		},
+		read: func(w *wire.Coder) Payload { return f.read(w) },
 		fromJSON: func(raw []byte) (Payload, error) {
-			var p P
+			var p T
 			if err := strictJSON(raw, &p); err != nil {
 				return nil, err
 			}
@@ -78,18 +87,18 @@ func define[P Payload](about AggregateKind) definition {
 	}
 }
 
-func (d definition) asTombstone() definition { d.tombstone = true; return d }
-func (d definition) asInternal() definition  { d.internal = true; return d }
+func (d *definition) asTombstone() *definition { d.tombstone = true; return d }
+func (d *definition) asInternal() *definition  { d.internal = true; return d }
 
-func (d definition) upcastBy(up func(Payload) (Payload, error)) definition {
+func (d *definition) upcastBy(up func(Payload) (Payload, error)) *definition {
 	d.upcast = up
 	return d
 }
 
-func lookup(t Type) (definition, error) {
+func lookup(t Type) (*definition, error) {
 	d, ok := registry[t]
 	if !ok {
-		return definition{}, &FieldError{Field: "type", Why: fmt.Sprintf("%.80q is not an event type of this catalogue", string(t)), Err: ErrUnknownType}
+		return nil, &FieldError{Field: "type", Why: fmt.Sprintf("%.80q is not an event type of this catalogue", string(t)), Err: ErrUnknownType}
 	}
 	return d, nil
 }
@@ -108,15 +117,23 @@ func Types() []Type {
 func (t Type) Known() bool { _, ok := registry[t]; return ok }
 
 // About is the kind of aggregate that events of this type are about.
-func (t Type) About() AggregateKind { return registry[t].about }
+func (t Type) About() AggregateKind { return t.known().about }
 
 // Tombstone tells whether the event ends a tenant or an app, for which the
 // delete role is needed.
-func (t Type) Tombstone() bool { return registry[t].tombstone }
+func (t Type) Tombstone() bool { return t.known().tombstone }
 
 // Internal tells whether only the catalogue itself writes events of this type.
-func (t Type) Internal() bool { return registry[t].internal }
+func (t Type) Internal() bool { return t.known().internal }
 
 // Superseded tells whether there is a newer version of the type: it is read
 // for ever, accepted and upcast.
-func (t Type) Superseded() bool { return registry[t].upcast != nil }
+func (t Type) Superseded() bool { return t.known().upcast != nil }
+
+// known is what the registry knows of the type, which may be nothing.
+func (t Type) known() (d definition) {
+	if known, ok := registry[t]; ok {
+		d = *known
+	}
+	return d
+}

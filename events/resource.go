@@ -1,5 +1,7 @@
 package events
 
+import "tenantcatalogue/events/wire"
+
 // ResourceProvisioned says that a service holds something of the tenant.
 type ResourceProvisioned struct {
 	Service string       `json:"service"` // who holds it, e.g. media
@@ -14,6 +16,22 @@ type ResourceDeprovisioned struct {
 	Service string       `json:"service"`
 	Kind    ResourceKind `json:"kind"`
 	Name    string       `json:"name"`
+}
+
+// Fields lists the fields in the order of the wire.
+func (r *ResourceProvisioned) Fields(w *wire.Coder) {
+	wire.String(w, &r.Service)
+	wire.String(w, &r.Kind)
+	wire.String(w, &r.Name)
+	wire.String(w, &r.Region)
+	wire.String(w, &r.Shard)
+}
+
+// Fields lists the fields in the order of the wire.
+func (r *ResourceDeprovisioned) Fields(w *wire.Coder) {
+	wire.String(w, &r.Service)
+	wire.String(w, &r.Kind)
+	wire.String(w, &r.Name)
 }
 
 // EventType names the type.

@@ -1,6 +1,10 @@
 package events
 
-import "slices"
+import (
+	"slices"
+
+	"tenantcatalogue/events/wire"
+)
 
 // RestorationPlanned records what a restoration will do, before it does it. A
 // plan with many targets comes in several of these, all of one unit. It is
@@ -73,6 +77,51 @@ type RestorationFinished struct {
 type RestoreFailure struct {
 	Tenant TenantID `json:"tenant"`
 	Why    string   `json:"why"`
+}
+
+// Fields lists the fields in the order of the wire.
+func (r *RestorationPlanned) Fields(w *wire.Coder) {
+	wire.String(w, &r.Mode)
+	wire.Uint(w, &r.Cut)
+	wire.Uint(w, &r.AsOf)
+	wire.String(w, &r.Point)
+	wire.Struct(w, &r.Cause)
+	wire.String(w, &r.Reason)
+	wire.Uint(w, &r.Part)
+	wire.Uint(w, &r.Parts)
+	wire.Structs(w, &r.Targets)
+	wire.Structs(w, &r.Waiting)
+}
+
+// Fields lists the fields in the order of the wire.
+func (c *Cause) Fields(w *wire.Coder) {
+	wire.List(w, &c.Runs, (*RunID).Wire)
+	wire.Strings(w, &c.Actors)
+	wire.Strings(w, &c.Types)
+	wire.Int(w, &c.Since)
+	wire.Int(w, &c.Until)
+}
+
+// Fields lists the fields in the order of the wire.
+func (r *RestoreTarget) Fields(w *wire.Coder) {
+	r.Tenant.Wire(w)
+	wire.Uint(w, &r.Pinned)
+	wire.Bytes(w, &r.Digest)
+	wire.Uint(w, &r.Parts)
+}
+
+// Fields lists the fields in the order of the wire.
+func (r *RestorationFinished) Fields(w *wire.Coder) {
+	wire.Uint(w, &r.Begin)
+	wire.Uint(w, &r.End)
+	wire.Uint(w, &r.Restored)
+	wire.Structs(w, &r.Failed)
+}
+
+// Fields lists the fields in the order of the wire.
+func (r *RestoreFailure) Fields(w *wire.Coder) {
+	r.Tenant.Wire(w)
+	wire.String(w, &r.Why)
 }
 
 // EventType names the type.

@@ -2,10 +2,12 @@ package events
 
 import (
 	"encoding/hex"
+	"fmt"
 	"strings"
 
 	"github.com/google/uuid"
-	"github.com/vmihailenco/msgpack/v5"
+
+	"tenantcatalogue/events/wire"
 )
 
 // AggregateKind is the middle token of a subject: what the events on it are
@@ -138,21 +140,18 @@ func ParseAggregate(text string) (Aggregate, error) {
 	return OfTenant(id), err
 }
 
-// EncodeMsgpack writes the Key.
-func (a Aggregate) EncodeMsgpack(enc *msgpack.Encoder) error { return enc.EncodeBytes(a.Key()) }
-
-// DecodeMsgpack reads what EncodeMsgpack wrote.
-func (a *Aggregate) DecodeMsgpack(dec *msgpack.Decoder) error {
-	raw, err := dec.DecodeBytes()
-	if err != nil {
-		return err
+// Wire codes the Key.
+func (a *Aggregate) Wire(w *wire.Coder) {
+	var key [aggregateKeyLen]byte
+	a.AppendKey(key[:0])
+	wire.Fixed(w, key[:])
+	if !w.Reading() {
+		return
 	}
-	parsed, ok := AggregateFromKey(raw)
-	if !ok {
-		return malformed("aggregate", "%x is no aggregate", raw)
+	ok := false
+	if *a, ok = AggregateFromKey(key[:]); !ok {
+		w.Fail(fmt.Errorf("%x is no aggregate", key))
 	}
-	*a = parsed
-	return nil
 }
 
 // aggregateKeyLen is the length of Key.

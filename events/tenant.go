@@ -1,6 +1,10 @@
 package events
 
-import "github.com/google/uuid"
+import (
+	"github.com/google/uuid"
+
+	"tenantcatalogue/events/wire"
+)
 
 // TenantCreated begins a tenant. Its URL and its cloud id are claimed in the
 // same unit.
@@ -83,6 +87,62 @@ type TenantRestored struct {
 	Parts       uint32      `json:"parts"`
 	Entities    Entities    `json:"entities"`
 	Digest      []byte      `json:"digest,omitzero"` // SHA-256 of the state, in the last part
+}
+
+// Fields lists the fields in the order of the wire.
+func (t *TenantCreated) Fields(w *wire.Coder) {
+	wire.String(w, &t.URL)
+	wire.Fixed(w, t.CloudID[:])
+	t.Account.Wire(w)
+	wire.String(w, &t.Region)
+	wire.String(w, &t.Shard)
+	wire.String(w, &t.Residency)
+	wire.String(w, &t.Tier)
+	wire.Bool(w, &t.Internal)
+}
+
+// Fields lists the fields in the order of the wire.
+func (t *TenantConfigured) Fields(w *wire.Coder) {
+	wire.Map(w, &t.Metadata, wire.String)
+	wire.Map(w, &t.Flags, wire.Bool)
+	wire.Strings(w, &t.Unset)
+}
+
+// Fields lists the fields in the order of the wire.
+func (t *TenantRenamed) Fields(w *wire.Coder) { wire.String(w, &t.URL) }
+
+// Fields lists the fields in the order of the wire.
+func (t *TenantRelocated) Fields(w *wire.Coder) {
+	wire.String(w, &t.Region)
+	wire.String(w, &t.Shard)
+}
+
+// Fields lists the fields in the order of the wire.
+func (t *TenantUsageReported) Fields(w *wire.Coder) {
+	wire.Uint(w, &t.ActiveUsers)
+	wire.Int(w, &t.LastActivity)
+}
+
+// Fields lists the fields in the order of the wire.
+func (t *TenantDeactivated) Fields(w *wire.Coder) { wire.String(w, &t.Reason) }
+
+// Fields lists the fields in the order of the wire.
+func (t *TenantReactivated) Fields(w *wire.Coder) { wire.String(w, &t.Reason) }
+
+// Fields lists the fields in the order of the wire.
+func (t *TenantDeleted) Fields(w *wire.Coder) { wire.String(w, &t.Reason) }
+
+// Fields lists the fields in the order of the wire.
+func (t *TenantRestored) Fields(w *wire.Coder) {
+	t.Restoration.Wire(w)
+	wire.String(w, &t.Mode)
+	wire.Uint(w, &t.Cut)
+	wire.Uint(w, &t.AsOf)
+	wire.Uint(w, &t.Epoch)
+	wire.Uint(w, &t.Part)
+	wire.Uint(w, &t.Parts)
+	t.Entities.Wire(w)
+	wire.Bytes(w, &t.Digest)
 }
 
 // EventType names the type.

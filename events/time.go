@@ -3,8 +3,6 @@ package events
 import (
 	"strconv"
 	"time"
-
-	"github.com/vmihailenco/msgpack/v5"
 )
 
 // Time is an instant in Unix nanoseconds (UTC); zero means "none". It covers
@@ -74,16 +72,6 @@ func (t *Time) UnmarshalText(text []byte) error {
 	}
 	*t = parsed
 	return nil
-}
-
-// EncodeMsgpack writes the nanoseconds.
-func (t Time) EncodeMsgpack(enc *msgpack.Encoder) error { return enc.EncodeInt(int64(t)) }
-
-// DecodeMsgpack reads what EncodeMsgpack wrote.
-func (t *Time) DecodeMsgpack(dec *msgpack.Decoder) error {
-	n, err := dec.DecodeInt64()
-	*t = Time(n)
-	return err
 }
 
 // Seq is an event's place in the stream: 1, 2, 3, ... without a gap. It is

@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"tenantcatalogue/events"
+	"tenantcatalogue/events/wire"
 )
 
 // maxBatchBytes bounds a request: the bus takes messages of 1 MiB.
@@ -109,7 +110,10 @@ func firstPassing(verdicts []Verdict) int {
 }
 
 func (c *Client) send(ctx context.Context, list []events.Stored) ([]Verdict, error) {
-	body, err := events.Marshal(list)
+	w := wire.NewWriter()
+	defer w.Release()
+	wire.Structs(w, &list)
+	body, err := w.Written()
 	if err != nil {
 		return nil, fmt.Errorf("publish %d events: %w", len(list), err)
 	}

@@ -11,6 +11,7 @@ import (
 
 	"tenantcatalogue/catalogue/client"
 	"tenantcatalogue/events"
+	"tenantcatalogue/events/wire"
 	"tenantcatalogue/events/bus"
 	"tenantcatalogue/events/eventlog"
 )
@@ -77,7 +78,10 @@ func start(t *testing.T) *stub {
 
 func (s *stub) publish(ctx context.Context, m *nats.Msg) {
 	var stored []events.Stored
-	if err := events.Unmarshal(m.Data, &stored); err != nil {
+	w := wire.NewReader(m.Data)
+	defer w.Release()
+	wire.Structs(w, &stored)
+	if err := w.End(); err != nil {
 		panic(err)
 	}
 	ask := s.asks.Add(1)
@@ -130,7 +134,7 @@ func (s *stub) read(ctx context.Context, m *nats.Msg) {
 	}); err != nil {
 		panic(err)
 	}
-	raw, err := events.Marshal(out)
+	raw, err := events.Marshal(&out)
 	if err == nil {
 		err = m.Respond(raw)
 	}

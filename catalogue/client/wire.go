@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"tenantcatalogue/events"
+	"tenantcatalogue/events/wire"
 )
 
 // The subjects of the gate that the client uses.
@@ -138,4 +139,11 @@ type ReadResponse struct {
 	Head    events.Seq // the last event of the catalogue, as far as it can be read
 	Through events.Seq // everything up to here has been looked at: read on after it
 	Events  []events.Stored
+}
+
+// Fields lists the fields in the order of the wire.
+func (r *ReadResponse) Fields(w *wire.Coder) {
+	wire.Uint(w, &r.Head)
+	wire.Uint(w, &r.Through)
+	wire.Structs(w, &r.Events)
 }

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 
 	"tenantcatalogue/events"
+	"tenantcatalogue/events/wire"
 )
 
 // token is what a page token holds.
@@ -15,8 +16,15 @@ type token struct {
 	After []byte     // where the next page begins
 }
 
+// Fields lists the fields in the order of the wire.
+func (t *token) Fields(w *wire.Coder) {
+	wire.Fixed(w, t.Query[:])
+	wire.Uint(w, &t.Seq)
+	wire.Bytes(w, &t.After)
+}
+
 func (t token) String() string {
-	raw, err := events.Marshal(t)
+	raw, err := events.Marshal(&t)
 	if err != nil {
 		return "" // of fixed fields, it cannot fail
 	}

@@ -8,12 +8,11 @@ import (
 	"fmt"
 	"slices"
 
-	"github.com/vmihailenco/msgpack/v5"
-
 	"tenantcatalogue/catalogue"
 	"tenantcatalogue/catalogue/client"
 	"tenantcatalogue/cmd/internal/auth"
 	"tenantcatalogue/events"
+	"tenantcatalogue/events/wire"
 )
 
 // The content types of what is published.
@@ -143,8 +142,11 @@ func idIn(raw []byte) events.EventID {
 
 // parseMsgpack reads the Go client's batch.
 func parseMsgpack(body []byte) ([]events.Parsed, error) {
-	var raw []msgpack.RawMessage
-	if err := events.Unmarshal(body, &raw); err != nil {
+	var raw [][]byte
+	w := wire.NewReader(body)
+	defer w.Release()
+	wire.List(w, &raw, func(b *[]byte, w *wire.Coder) { wire.Raw(w, b) })
+	if err := w.End(); err != nil {
 		return nil, badField("batch", "is not a msgpack array of events")
 	}
 	if len(raw) > client.MaxBatch {

@@ -129,7 +129,7 @@ func read(a *api.API) handler {
 			if err != nil {
 				return nil, err
 			}
-			return events.Marshal(out)
+			return events.Marshal(&out)
 		case "":
 			out, err := a.ReadJSON(ctx, in)
 			return encode(out, err)
