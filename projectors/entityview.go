@@ -6,6 +6,7 @@ import (
 
 	"tenantcatalogue/catalogue"
 	"tenantcatalogue/events"
+	"tenantcatalogue/events/wire"
 	"tenantcatalogue/projectors/viewdb"
 )
 
@@ -41,6 +42,12 @@ const (
 type Quarantine struct {
 	Seq events.Seq `json:"seq"` // the event that could not be read or folded
 	Why string     `json:"why"`
+}
+
+// Fields lists the fields in the order of the wire.
+func (q *Quarantine) Fields(w *wire.Coder) {
+	wire.Uint(w, &q.Seq)
+	wire.String(w, &q.Why)
 }
 
 // Name is the view's name.
@@ -104,7 +111,8 @@ func (v *EntityView) project(b *viewdb.Batch, e events.Event) (why, err error) {
 	if err != nil {
 		return nil, err
 	}
-	raw, err := events.Marshal(head.Advance(e))
+	head = head.Advance(e)
+	raw, err := events.Marshal(&head)
 	if err != nil {
 		return nil, err
 	}

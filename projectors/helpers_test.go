@@ -17,6 +17,7 @@ import (
 	"tenantcatalogue/events"
 	"tenantcatalogue/events/eventtest"
 	"tenantcatalogue/events/seal"
+	"tenantcatalogue/events/wire"
 	"tenantcatalogue/projectors"
 	"tenantcatalogue/projectors/apps"
 	"tenantcatalogue/projectors/commerce"
@@ -158,7 +159,7 @@ func wantRows(t testing.TB, v *projectors.EntityView, log []events.Stored) map[s
 		e, err := events.Decode(s)
 		if err != nil {
 			quarantined[s.About] = true
-			want["q"+string(s.About.Key())] = encode(t, projectors.Quarantine{Seq: s.Seq, Why: err.Error()})
+			want["q"+string(s.About.Key())] = encode(t, &projectors.Quarantine{Seq: s.Seq, Why: err.Error()})
 			continue
 		}
 		if states[s.About] == nil {
@@ -179,7 +180,7 @@ func wantRows(t testing.TB, v *projectors.EntityView, log []events.Stored) map[s
 			if !slices.Contains(v.Kinds, key.Kind) {
 				continue
 			}
-			want["e"+string(key.Append(a.Key()))] = encode(t, entity)
+			want["e"+string(key.Append(a.Key()))] = encodeEntity(t, entity)
 			keys, err := v.Index(a, entity)
 			if err != nil {
 				t.Fatal(err)
@@ -189,13 +190,23 @@ func wantRows(t testing.TB, v *projectors.EntityView, log []events.Stored) map[s
 			}
 		}
 		if v.Heads && slices.ContainsFunc(v.Kinds, func(k events.EntityKind) bool { return k.Of() == a.Kind }) {
-			want["h"+string(a.Key())] = encode(t, heads[a])
+			head := heads[a]
+			want["h"+string(a.Key())] = encode(t, &head)
 		}
 	}
 	return want
 }
 
-func encode(t testing.TB, v any) string {
+func encodeEntity(t testing.TB, e events.Entity) string {
+	t.Helper()
+	raw, err := events.EncodeEntity(e)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(raw)
+}
+
+func encode(t testing.TB, v wire.Fields) string {
 	t.Helper()
 	raw, err := events.Marshal(v)
 	if err != nil {

@@ -23,6 +23,7 @@ import (
 
 	"tenantcatalogue/catalogue"
 	"tenantcatalogue/events"
+	"tenantcatalogue/events/wire"
 	"tenantcatalogue/projectors"
 	"tenantcatalogue/projectors/viewdb"
 )
@@ -167,12 +168,12 @@ func (o *overlay) write(b *viewdb.Batch) error {
 		}
 	}
 	for a, h := range o.heads {
-		if err := set(b, headRow(a), h); err != nil {
+		if err := set(b, headRow(a), &h); err != nil {
 			return err
 		}
 	}
 	for id, answer := range o.answers {
-		if err := set(b, answerRow(id), answer); err != nil {
+		if err := set(b, answerRow(id), &answer); err != nil {
 			return err
 		}
 	}
@@ -184,7 +185,7 @@ func (o *overlay) write(b *viewdb.Batch) error {
 	return nil
 }
 
-func set(b *viewdb.Batch, key []byte, v any) error {
+func set(b *viewdb.Batch, key []byte, v wire.Fields) error {
 	raw, err := events.Marshal(v)
 	if err != nil {
 		return err
