@@ -1,9 +1,9 @@
 # make help lists the targets. What CI does stands in .ci/run, so that both do the same.
 .DEFAULT_GOAL := help
-.PHONY: help build test race lint fmt fuzz bench drill ci tools clean
+.PHONY: help build test race lint fmt fuzz bench bench-rivals drill ci tools clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 build: ## build the static binary into .bin/catalogue
 	CGO_ENABLED=0 go build -trimpath -o .bin/catalogue ./cmd/catalogue
@@ -23,8 +23,11 @@ fmt: tools ## bring the code into the house's form
 fuzz: ## fuzz every target for FUZZTIME each (5s)
 	.ci/run fuzz
 
-bench: ## run the benchmarks
-	go test -run '^$$' -bench . -benchmem ./...
+bench: build ## measure the table of docs/PERFORMANCE.md (BENCH: rows and flags of catalogue bench)
+	.bin/catalogue bench $(BENCH)
+
+bench-rivals: build ## measure PostgreSQL on the same job and show the ratios (see docs/PERFORMANCE.md)
+	cmd/internal/bench/rivals/run.sh $(RIVALS)
 
 drill: ## rehearse the April 2022 job on scratch data
 	go run ./cmd/catalogue drill

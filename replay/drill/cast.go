@@ -16,16 +16,19 @@ type Cast struct{ run run }
 func NewCast(cfg Config) *Cast { return &Cast{run{cfg: cfg, job: newJob(cfg)}} }
 
 // Live publishes the month of every tenant's life, some 20 events each, from
-// several callers at once, and moves sys.Clock through it. Of sys only Service,
-// Log and Clock are used.
+// several callers at once, and moves sys.Clock through it; then the right run. Of
+// sys only Service, Log and Clock are used.
 func (c *Cast) Live(ctx context.Context, sys System, tell Tell) error {
 	r := c.run
 	r.sys, r.tell = sys, tell
 	if err := r.month(ctx); err != nil {
 		return fmt.Errorf("live a month: %w", err)
 	}
-	return nil
+	return r.rightRun(ctx)
 }
+
+// RightRun is the run that comes after the month, on a few tenants.
+func (c *Cast) RightRun() events.RunID { return c.run.job.right }
 
 // Tenants is how many tenants there are.
 func (c *Cast) Tenants() int { return len(c.run.job.tenants) }

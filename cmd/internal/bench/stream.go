@@ -1,0 +1,235 @@
+package bench
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/nats-io/nats.go"
+
+	"tenantcatalogue/catalogue/client"
+	"tenantcatalogue/cmd/internal/daemon"
+	"tenantcatalogue/events"
+	"tenantcatalogue/projectors/history"
+	"tenantcatalogue/replay"
+)
+
+// rebuilt are the views whose rebuild is measured, the first with a target of
+// its own.
+func rebuilt() []string {
+	return []string{"tenants", "commerce", "identity", "placement", "apps", "contacts"}
+}
+
+func streamRows() []Row {
+	const bareRead = "the fastest bare read of the stream"
+	rebuild := []Figure{
+		{Name: "tenants", Unit: "events/s", Target: atLeast(1_000_000)},
+		{Name: "slowest-other", Unit: "events/s", Target: atLeast(500_000)},
+		{Name: "postgres", Unit: "events/s", Baseline: "PostgreSQL folding into one document a tenant", Rival: "fold", Target: ratioAtLeast(4)},
+	}
+	for _, view := range rebuilt()[1:] {
+		rebuild = append(rebuild, Figure{Name: view, Unit: "events/s"})
+	}
+	return []Row{
+		{
+			Name: "catch-up", What: "a follower through the gate from empty: delivered, decoded and checked",
+			Figures: []Figure{{Unit: "events/s", Baseline: bareRead, Target: ratioAtLeast(0.7)}},
+			Run:     catchUp,
+		},
+		{
+			Name: "verify", What: "an independent fold of everything",
+			Figures: []Figure{{Unit: "events/s", Baseline: bareRead, Target: ratioAtLeast(0.6)}},
+			Run:     verify,
+		},
+		{
+			Name: "as-of-all", What: "the state of all tenants as of a cut, written to disk",
+			Figures: []Figure{{Unit: "s", Baseline: "PostgreSQL history triggers", Rival: "history_asof_all_s", Target: ratioAtMost(1).at(100_000)}},
+			Run:     asOfAll,
+		},
+		{Name: "rebuild-views", What: "rebuild of a view while the others serve", Figures: rebuild, Run: rebuildViews},
+		{
+			Name: "rebuild-all", What: "everything from the log alone: history, views and heads, until ready",
+			Figures: []Figure{
+				{Unit: "events/s", Baseline: bareRead, Target: atLeast(150_000)},
+				{Name: "postgres", Unit: "events/s", Baseline: "PostgreSQL, COPY and fold", Rival: "copy_fold", Target: ratioAtLeast(1)},
+			},
+			Run: rebuildAll,
+		},
+	}
+}
+
+// besideBare measures something that goes over the whole stream between two bare
+// reads of it, and holds it against the faster of them: the first may find the
+// files cold.
+func besideBare(ctx context.Context, sys *daemon.System, ours func(head events.Seq) (time.Duration, error)) (v Value, err error) {
+	head, err := sys.Log.Head(ctx)
+	if err != nil {
+		return v, err
+	}
+	nc, err := sys.Bus.LogConn()
+	if err != nil {
+		return v, err
+	}
+	defer nc.Close()
+	before, err := readRaw(ctx, nc, head)
+	if err != nil {
+		return v, err
+	}
+	took, err := ours(head)
+	if err != nil {
+		return v, err
+	}
+	after, err := readRaw(ctx, nc, head)
+	return Value{rate(int(head), took), rate(int(head), min(before, after))}, err
+}
+
+func catchUp(ctx context.Context, e *Env) ([]Value, error) {
+	sys, err := e.Serving(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var v Value
+	err = withGate(ctx, sys, func(*nats.Conn) error {
+		v, err = besideBare(ctx, sys, func(head events.Seq) (time.Duration, error) {
+			began := time.Now()
+			err := follow(ctx, sys.Bus.URL(), head)
+			return time.Since(began), err
+		})
+		return err
+	})
+	return []Value{v}, err
+}
+
+// follow reads up to head as a service would that has nothing yet.
+func follow(ctx context.Context, url string, head events.Seq) error {
+	c, err := client.Connect(client.Options{URL: url, Name: "bench"})
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	atHead := errors.New("at the head")
+	err = c.Follow(ctx, 0, func(s events.Stored) error {
+		if _, err := events.Decode(s); err != nil {
+			return err
+		}
+		if s.Seq == head {
+			return atHead
+		}
+		return nil
+	})
+	if errors.Is(err, atHead) {
+		return nil
+	}
+	return err
+}
+
+func verify(ctx context.Context, e *Env) ([]Value, error) {
+	sys, err := e.Serving(ctx)
+	if err != nil {
+		return nil, err
+	}
+	v, err := besideBare(ctx, sys, func(events.Seq) (time.Duration, error) {
+		began := time.Now()
+		report, err := sys.Verify(ctx, func(at, of events.Seq) { e.progress(int(at), int(of)) })
+		if err == nil && !report.OK() {
+			err = fmt.Errorf("verify finds %d faults, the first: %s", len(report.Faults), report.Faults[0])
+		}
+		return time.Since(began), err
+	})
+	return []Value{v}, err
+}
+
+func asOfAll(ctx context.Context, e *Env) (_ []Value, err error) {
+	sys, err := e.Serving(ctx)
+	if err != nil {
+		return nil, err
+	}
+	dir, err := e.Scratch()
+	if err != nil {
+		return nil, err
+	}
+	began := time.Now()
+	out, err := os.Create(filepath.Join(dir, "states"))
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, out.Close()) }()
+	w := bufio.NewWriterSize(out, 1<<20)
+	written := 0
+	err = history.View(sys.History, func(r *history.Reader) error {
+		return replay.AsOfAll(r, events.AggregateTenant, r.Head()*9/10, func(p replay.Past, err error) error {
+			if err != nil {
+				return err
+			}
+			written++
+			_, err = w.Write(p.About.Key())
+			for _, entity := range p.State.Entities() {
+				raw, encoding := events.EncodeEntity(entity)
+				if err = errors.Join(err, encoding); err == nil {
+					_, err = w.Write(raw)
+				}
+			}
+			return err
+		})
+	})
+	if err = errors.Join(err, w.Flush(), out.Sync()); err == nil && written != e.Tenants {
+		err = fmt.Errorf("%d tenants of %d are there as of the cut", written, e.Tenants)
+	}
+	return []Value{{Value: time.Since(began).Seconds()}}, err
+}
+
+func rebuildViews(ctx context.Context, e *Env) ([]Value, error) {
+	sys, err := e.Writing(ctx)
+	if err != nil {
+		return nil, err
+	}
+	head, err := sys.Log.Head(ctx)
+	if err != nil {
+		return nil, err
+	}
+	rates := make([]Value, len(rebuilt()))
+	for i, view := range rebuilt() {
+		began := time.Now()
+		if err := sys.Runner.Rebuild(ctx, view, func(at, of events.Seq) { e.progress(int(at), int(of)) }); err != nil {
+			return nil, err
+		}
+		rates[i].Value = rate(int(head), time.Since(began))
+	}
+	slowest := rates[1]
+	for _, r := range rates[2:] {
+		slowest.Value = min(slowest.Value, r.Value)
+	}
+	return append([]Value{rates[0], slowest, rates[0]}, rates[1:]...), nil
+}
+
+// rebuildAll leaves of a catalogue what cannot be made again, and starts it.
+func rebuildAll(ctx context.Context, e *Env) ([]Value, error) {
+	if err := e.stop(ctx); err != nil {
+		return nil, err
+	}
+	dir, err := e.Scratch()
+	if err != nil {
+		return nil, err
+	}
+	for _, kept := range []string{"nats", "keys"} {
+		if err := copyTree(ctx, filepath.Join(e.Data(), kept), filepath.Join(dir, kept)); err != nil {
+			return nil, err
+		}
+	}
+	if err := copyFile(filepath.Join(e.Data(), "log.json"), filepath.Join(dir, "log.json")); err != nil {
+		return nil, err
+	}
+	began := time.Now()
+	sys, err := open(ctx, daemon.Config{DataDir: dir, NATSListen: listen}, e.tell)
+	if err != nil {
+		return nil, err
+	}
+	took := time.Since(began)
+	v, err := besideBare(ctx, sys, func(events.Seq) (time.Duration, error) { return took, nil })
+	err = errors.Join(err, sys.Close(context.WithoutCancel(ctx)), os.RemoveAll(dir))
+	return []Value{v, {Value: v.Value}}, err
+}
