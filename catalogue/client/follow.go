@@ -1,6 +1,7 @@
 package client
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -40,6 +41,8 @@ const (
 	// feedBuffer is how many messages of the feed wait for fn. What does not fit
 	// is read later.
 	feedBuffer = 8192
+	// tailEvents is how many of them are handed over at once at most.
+	tailEvents = 1000
 	// silence is how long nothing comes, not even the head of the log, before a
 	// follower asks by itself.
 	silence = 5 * time.Second
@@ -48,18 +51,41 @@ const (
 // Follow hands every event after a Seq to fn, in order, none twice and none left
 // out: first those that are there, then each as it comes. It goes on through
 // lost connections and restarts of the catalogue. It ends with fn's error, with
-// ctx's, or with one that matches ErrAhead or the Code of a refusal.
+// ctx's, or with one that matches ErrAhead, ErrOtherLog or the Code of a refusal.
 func (c *Client) Follow(ctx context.Context, after events.Seq, fn func(events.Stored) error) error {
+	l, err := c.Log(ctx, after)
+	if err != nil {
+		return fmt.Errorf("follow from %d: %w", after, err)
+	}
+	return l.Tail(ctx, after, func(list []events.Stored) error {
+		for _, s := range list {
+			s.Data = bytes.Clone(s.Data) // whoever keeps it keeps nothing else
+			if err := fn(s); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// Tail is Follow with as many events at a time as there are: fn is given some
+// thousands of what was there before, and of what comes whatever has come while
+// it was at work. The events of one call may share their memory.
+func (l *Log) Tail(ctx context.Context, after events.Seq, fn func([]events.Stored) error) error {
+	f := &follower{log: l, last: after, fn: fn}
+	if err := f.closeIn(ctx); err != nil {
+		return err
+	}
 	feed := make(chan *nats.Msg, feedBuffer)
-	sub, err := c.nc.ChanSubscribe(events.FeedPrefix+">", feed)
+	sub, err := l.client.nc.ChanSubscribe(events.FeedPrefix+">", feed)
 	if err != nil {
 		return fmt.Errorf("follow the feed: %w", err)
 	}
 	defer func() { _ = sub.Unsubscribe() }() // fails only when the connection is closed
-	f := follower{client: c, last: after, fn: fn}
+	f.connections = l.client.nc.Stats().Reconnects
 	// What is published from here on is in the channel or, at worst, is missed
 	// and read.
-	if err := f.catchUp(ctx, after); err != nil {
+	if err := f.catchUp(ctx, f.last); err != nil {
 		return err
 	}
 	quiet := time.NewTimer(silence)
@@ -67,8 +93,9 @@ func (c *Client) Follow(ctx context.Context, after events.Seq, fn func(events.St
 	for {
 		select {
 		case m := <-feed:
-			err = f.take(ctx, m)
+			err = f.take(ctx, m, feed)
 		case <-quiet.C:
+			l.live.Store(false)
 			err = f.catchUp(ctx, f.last)
 		case <-ctx.Done():
 			return context.Cause(ctx)
@@ -76,74 +103,119 @@ func (c *Client) Follow(ctx context.Context, after events.Seq, fn func(events.St
 		if err != nil {
 			return err
 		}
+		l.live.Store(true)
 		quiet.Reset(silence)
 	}
 }
 
-// follower is one call of Follow.
+// follower is one call of Tail.
 type follower struct {
-	client *Client
-	last   events.Seq // handed to fn
-	fn     func(events.Stored) error
+	log         *Log
+	last        events.Seq // handed to fn
+	fn          func([]events.Stored) error
+	connections uint64 // how often the connection had been made again
 }
 
-// take deals with a message of the feed.
-func (f *follower) take(ctx context.Context, m *nats.Msg) error {
-	if m.Subject == HeadSubject {
-		return f.hear(ctx, m)
-	}
-	s, ok := eventOf(m)
-	switch {
-	case !ok, s.Seq <= f.last:
-		return nil // nobody's event, or one that was read already
-	case s.Seq == f.last+1:
-		return f.hand(s)
-	}
-	return f.catchUp(ctx, s.Seq)
-}
-
-// hear compares the head of the log with what has been handed over. The last
-// event may be on its way still, behind the head in the channel; to read it
-// first does no harm.
-func (f *follower) hear(ctx context.Context, m *nats.Msg) error {
-	var head Head
-	if json.Unmarshal(m.Data, &head) != nil || head.Seq <= f.last {
-		return nil //nolint:nilerr // nobody's head, or one that was read already
-	}
-	// A hint and no more: whoever has made it up makes a follower read once.
-	return f.catchUp(ctx, f.last)
-}
-
-// catchUp reads until nothing more is there, at least up to a Seq that is known
-// to be written.
-func (f *follower) catchUp(ctx context.Context, known events.Seq) error {
+// closeIn reads what was there before, until what is left fits into the buffer
+// of the feed.
+func (f *follower) closeIn(ctx context.Context) error {
 	for {
-		got, err := f.client.Read(ctx, ReadRequest{After: f.last, MinSeq: known})
-		if errors.Is(err, ErrMalformed) {
-			return fmt.Errorf("follow from %d: %w: %w", f.last, ErrAhead, err)
-		}
-		if err != nil {
+		before := f.last
+		if err := f.catchUp(ctx, f.last); err != nil {
 			return err
 		}
-		for _, s := range got.Events {
-			if s.Seq != f.last+1 {
-				return fmt.Errorf("follow from %d: %w: the catalogue answers with event %d", f.last, ErrInternal, s.Seq)
-			}
-			if err := f.hand(s); err != nil {
-				return err
-			}
-		}
-		if f.last >= got.Head && f.last >= known {
+		if f.last-before < feedBuffer/2 {
 			return nil
 		}
 	}
 }
 
-func (f *follower) hand(s events.Stored) error {
-	if err := f.fn(s); err != nil {
+// take deals with a message of the feed, and with those behind it that are there
+// already.
+func (f *follower) take(ctx context.Context, m *nats.Msg, feed <-chan *nats.Msg) error {
+	if now := f.log.client.nc.Stats().Reconnects; now != f.connections {
+		// Another catalogue may be there by now: ask, before its events are
+		// taken for this one's.
+		f.connections = now
+		if err := f.catchUp(ctx, f.last); err != nil {
+			return err
+		}
+	}
+	var batch []events.Stored
+	next := f.last + 1
+	for {
+		s, ok := eventOf(m)
+		switch {
+		case m.Subject == HeadSubject:
+			if err := f.hear(ctx, m, &batch); err != nil {
+				return err
+			}
+			next = f.last + 1 + events.Seq(len(batch))
+		case !ok, s.Seq < next: // nobody's event, or one that was read already
+		case s.Seq == next:
+			batch = append(batch, s)
+			next++
+		default:
+			return f.flushed(batch, func() error { return f.catchUp(ctx, s.Seq) })
+		}
+		if len(batch) == tailEvents {
+			return f.hand(batch)
+		}
+		select {
+		case m = <-feed:
+		default:
+			return f.hand(batch)
+		}
+	}
+}
+
+// hear compares the head of the log with what has come. The last event may be on
+// its way still, behind the head in the channel; to read it first does no harm.
+func (f *follower) hear(ctx context.Context, m *nats.Msg, batch *[]events.Stored) error {
+	var head Head
+	if json.Unmarshal(m.Data, &head) != nil {
+		return nil //nolint:nilerr // nobody's head
+	}
+	ours := head.Log == "" || head.Log == f.log.identity
+	if ours {
+		f.log.beat(head.Seq)
+	}
+	if ours && head.Seq <= f.last+events.Seq(len(*batch)) {
+		return nil
+	}
+	// A hint and no more: whoever has made it up makes a follower read once.
+	some := *batch
+	*batch = nil
+	return f.flushed(some, func() error { return f.catchUp(ctx, f.last) })
+}
+
+// flushed hands over what has been gathered before then.
+func (f *follower) flushed(batch []events.Stored, then func() error) error {
+	if err := f.hand(batch); err != nil {
 		return err
 	}
-	f.last = s.Seq
+	return then()
+}
+
+// catchUp reads to the end of the log, and at least up to a Seq that is known to
+// be written.
+func (f *follower) catchUp(ctx context.Context, known events.Seq) error {
+	got, err := f.log.ask(ctx, ReadRequest{After: beyond, MinSeq: known})
+	if err != nil {
+		return fmt.Errorf("follow from %d: %w", f.last, err)
+	}
+	f.log.prove(Standing{got.Head, got.Rolling})
+	return f.log.Read(ctx, f.last, got.Head, f.hand)
+}
+
+func (f *follower) hand(batch []events.Stored) error {
+	if len(batch) == 0 {
+		return nil
+	}
+	if err := f.fn(batch); err != nil {
+		return err
+	}
+	f.last = batch[len(batch)-1].Seq
 	return nil
 }
 

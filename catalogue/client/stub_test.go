@@ -11,9 +11,9 @@ import (
 
 	"tenantcatalogue/catalogue/client"
 	"tenantcatalogue/events"
-	"tenantcatalogue/events/wire"
 	"tenantcatalogue/events/bus"
 	"tenantcatalogue/events/eventlog"
+	"tenantcatalogue/events/wire"
 )
 
 // stub is a catalogue that takes every event as it comes, on a real bus and a
@@ -127,6 +127,10 @@ func (s *stub) read(ctx context.Context, m *nats.Msg) {
 	if err != nil {
 		panic(err)
 	}
+	if req.Format == client.FormatPages {
+		s.readPages(ctx, m, req, head)
+		return
+	}
 	out := client.ReadResponse{Head: head, Through: head}
 	if err := s.log.Read(ctx, req.After, head, func(some []events.Stored) error {
 		out.Events = append(out.Events, some...)
@@ -135,6 +139,31 @@ func (s *stub) read(ctx context.Context, m *nats.Msg) {
 		panic(err)
 	}
 	raw, err := events.Marshal(&out)
+	if err == nil {
+		err = m.Respond(raw)
+	}
+	if err != nil {
+		panic(err)
+	}
+}
+
+// readPages answers with one page of at most ten events.
+func (s *stub) readPages(ctx context.Context, m *nats.Msg, req client.ReadRequest, head events.Seq) {
+	out := client.Pages{Log: s.log.Identity(), Head: head}
+	var all []events.Stored
+	if err := s.log.Read(ctx, 0, head, func(some []events.Stored) error {
+		all = append(all, some...)
+		for _, e := range some {
+			out.Rolling = out.Rolling.Add(e)
+		}
+		return nil
+	}); err != nil {
+		panic(err)
+	}
+	if req.After < head {
+		out.Pages = [][]byte{events.AppendPage(nil, all[req.After:min(req.After+10, head)])}
+	}
+	raw, err := out.MarshalBinary()
 	if err == nil {
 		err = m.Respond(raw)
 	}

@@ -21,6 +21,7 @@ const HeadSubject = events.FeedPrefix + "head"
 // Head is the message on HeadSubject, in JSON.
 type Head struct {
 	Seq events.Seq `json:"seq"`
+	Log string     `json:"log,omitzero"` // which log it is
 }
 
 // MaxBatch is how many events the gate takes at once.
@@ -114,11 +115,17 @@ type ReadRequest struct {
 	Limit  int        `json:"limit,omitzero"`   // at most; 0: as many as fit in an answer
 	MinSeq events.Seq `json:"min_seq,omitzero"` // wait a moment for the catalogue to have come this far
 	Filter Filter     `json:"filter,omitzero"`
-	Format string     `json:"format,omitzero"` // FormatStored, or empty for CloudEvents in JSON
+	Format string     `json:"format,omitzero"` // FormatStored, FormatPages, or empty for CloudEvents in JSON
 }
 
-// FormatStored asks for the stored form: a ReadResponse in msgpack.
-const FormatStored = "stored"
+// The formats of an answer.
+const (
+	// FormatStored asks for the stored form: a ReadResponse in msgpack.
+	FormatStored = "stored"
+	// FormatPages asks for all events as they are kept for bulk reading: a Pages,
+	// see its MarshalBinary. It takes no filter.
+	FormatPages = "pages"
+)
 
 // Filter selects events; what is empty does not filter.
 type Filter struct {
@@ -126,6 +133,9 @@ type Filter struct {
 	Kinds []string         `json:"kinds,omitzero"`   // tenant, account, claim, restoration
 	Types []events.Type    `json:"types,omitzero"`
 }
+
+// IsZero tells whether everything passes.
+func (f Filter) IsZero() bool { return f.About.IsZero() && len(f.Kinds) == 0 && len(f.Types) == 0 }
 
 // Passes tells whether an event passes the filter.
 func (f Filter) Passes(s events.Stored) bool {

@@ -59,7 +59,7 @@ func (s *System) beat(ctx context.Context) {
 }
 
 func (s *System) tellHead(head events.Seq) error {
-	raw, err := json.Marshal(client.Head{Seq: head})
+	raw, err := json.Marshal(client.Head{Seq: head, Log: s.Identity})
 	if err != nil {
 		return err
 	}

@@ -20,6 +20,7 @@ import (
 	"tenantcatalogue/projectors/heads"
 	"tenantcatalogue/projectors/history"
 	"tenantcatalogue/projectors/identity"
+	"tenantcatalogue/projectors/pages"
 	"tenantcatalogue/projectors/placement"
 	"tenantcatalogue/projectors/tenants"
 	"tenantcatalogue/projectors/viewdb"
@@ -88,7 +89,7 @@ func (s *System) openStores(_ context.Context, cfg Config) error {
 	shared := viewdb.NewShared(cfg.CacheBytes)
 	s.close.add("the cache", plain(func() error { shared.Close(); return nil }))
 	for _, p := range []projectors.Projector{
-		tenants.New(), commerce.New(), identity.New(), placement.New(), apps.New(), contacts.New(s.Sealer), history.New(),
+		tenants.New(), commerce.New(), identity.New(), placement.New(), apps.New(), contacts.New(s.Sealer), history.New(), pages.New(),
 	} {
 		home, err := s.openHome("views", p, shared)
 		if err != nil {

@@ -31,7 +31,7 @@ type System struct {
 	Log     *eventlog.Log
 	Sealer  *seal.Sealer
 	Bus     Bus
-	// Homes are the seven views by name.
+	// Homes are the views by name.
 	Homes map[string]*viewdb.Home
 	// History is the home of the history, which is one of Homes.
 	History *viewdb.Home

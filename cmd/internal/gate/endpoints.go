@@ -130,12 +130,18 @@ func read(a *api.API) handler {
 				return nil, err
 			}
 			return events.Marshal(&out)
+		case client.FormatPages:
+			out, err := a.Pages(ctx, in)
+			if err != nil {
+				return nil, err
+			}
+			return out.MarshalBinary()
 		case "":
 			out, err := a.ReadJSON(ctx, in)
 			return encode(out, err)
 		}
 		return nil, &events.FieldError{
-			Field: "format", Err: events.ErrMalformed, Why: fmt.Sprintf("is %.40q; say %s, or leave it out for JSON", in.Format, client.FormatStored),
+			Field: "format", Err: events.ErrMalformed, Why: fmt.Sprintf("is %.40q; say %s or %s, or leave it out for JSON", in.Format, client.FormatStored, client.FormatPages),
 		}
 	}
 }

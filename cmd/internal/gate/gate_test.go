@@ -288,7 +288,7 @@ func TestRestoreByAnOperator(t *testing.T) {
 		t.Errorf("%+v, %+v", report, p)
 	}
 	var views api.ViewsResponse
-	if p := ask(t, admin, "catalogue.admin.v1.rebuild", api.RebuildRequest{View: "tenants"}, &views); p != nil || !views.Ready || len(views.Views) != 7 {
+	if p := ask(t, admin, "catalogue.admin.v1.rebuild", api.RebuildRequest{View: "tenants"}, &views); p != nil || !views.Ready || len(views.Views) != 8 {
 		t.Errorf("%+v, %+v", views, p)
 	}
 	raw := json.RawMessage(`{}`)
