@@ -40,8 +40,8 @@ type Layer interface {
 	Facts
 	// Begin opens a layer over this one.
 	Begin() Layer
-	// Keep moves the changes into what the layer stands on. A layer that is
-	// not kept is dropped.
+	// Keep moves the changes into what the layer stands on; layers over it stand
+	// on that from then on. A layer that is not kept is dropped.
 	Keep()
 }
 
@@ -130,9 +130,10 @@ func (c Config) Validate() error {
 }
 
 // Service is the only writer of the log. Callers' requests queue up; one
-// goroutine decides them in order against the write-side store, appends what
-// may happen as one batch, and answers when the batch is durable. Requests that
-// arrive meanwhile make the next batch, so that the load sets its size.
+// goroutine decides them in order against the write-side store, has what may
+// happen appended as one batch, and answers when the batch is durable. Requests
+// that arrive meanwhile are decided for the next batch, so that the load sets its
+// size.
 type Service struct {
 	writer *writer
 	seal   Sealer
@@ -154,10 +155,7 @@ type job struct {
 	done       chan struct{}
 }
 
-const (
-	queueLength = 4096 // calls waiting
-	batchEvents = events.MaxUnitEvents
-)
+const queueLength = 4096 // calls waiting
 
 // Open brings the store up to the head of the log and starts the Service.
 // Until it returns nothing is published.
@@ -172,7 +170,10 @@ func Open(ctx context.Context, c Config) (*Service, error) {
 	s := &Service{writer: w, seal: c.Seal, jobs: make(chan *job, queueLength), done: make(chan struct{})}
 	// A batch on its way is finished whatever becomes of ctx: it may be in the
 	// log already. Stopping goes through Close, which lets the queue run dry.
-	go s.run(context.WithoutCancel(ctx))
+	go func() {
+		defer close(s.done)
+		s.failed = newFlow(w).run(context.WithoutCancel(ctx), s.jobs)
+	}()
 	return s, nil
 }
 
@@ -347,37 +348,6 @@ func (s *Service) Close() error {
 	s.mu.Unlock()
 	<-s.done
 	return s.failed
-}
-
-// run is the Service's goroutine: it gathers the calls that wait and commits
-// them together.
-func (s *Service) run(ctx context.Context) {
-	defer close(s.done)
-	for first := range s.jobs {
-		batch := []*job{first}
-		count := len(first.requests)
-	gather:
-		for count < batchEvents {
-			select {
-			case next, open := <-s.jobs:
-				if !open {
-					break gather
-				}
-				batch = append(batch, next)
-				count += len(next.requests)
-			default:
-				break gather
-			}
-		}
-		s.writer.commit(ctx, batch)
-		for _, j := range batch {
-			if j.flush {
-				j.flushed = s.writer.store.Flush()
-			}
-			close(j.done)
-		}
-	}
-	s.failed = s.writer.store.Flush()
 }
 
 func refusedVerdict(r Request, err error) Verdict {

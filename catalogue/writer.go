@@ -2,9 +2,7 @@ package catalogue
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"slices"
 	"time"
 
 	"tenantcatalogue/events"
@@ -12,7 +10,7 @@ import (
 
 // maxRedecide bounds how often a request is decided again because another
 // writer came first.
-const maxRedecide = 16
+const maxRedecide = 100
 
 // writer decides and appends. One goroutine owns it and its store.
 type writer struct {
@@ -99,127 +97,15 @@ const (
 	settled                 // the verdict is set, whatever the facts
 )
 
-// commit decides the jobs' requests in order and appends what may happen.
-func (w *writer) commit(ctx context.Context, jobs []*job) {
-	var asks []*ask
-	for _, j := range jobs {
-		for i := range j.requests {
-			asks = append(asks, &ask{credential: j.credential, request: j.requests[i], verdict: &j.verdicts[i]})
-		}
-	}
-	for len(asks) > 0 {
-		if w.behind {
-			if err := w.catchUp(ctx); err != nil {
-				unavailable(asks, err)
-				return
-			}
-		}
-		asks = w.round(ctx, asks)
-	}
-}
-
 func unavailable(asks []*ask, err error) {
 	for _, a := range asks {
+		a.outcome = settled
 		*a.verdict = refusedVerdict(a.request, fmt.Errorf("%w: %w", events.ErrUnavailable, err))
 	}
 }
 
-// round decides every ask once and appends the accepted ones as one batch. It
-// returns those to be decided again. An answer stands only if the log was what
-// the store said: the batch stands where it was expected to, or, when there is
-// only a refusal to give, nobody else has written.
-func (w *writer) round(ctx context.Context, asks []*ask) (again []*ask) {
-	layer := w.store.Begin()
-	base := w.store.Seq()
-	next := base
-	var accepted, refused []*ask
-	units := make([]events.Unit, 0, len(asks))
-	for _, a := range asks {
-		a.tries++
-		a.outcome = w.decide(layer, a, base, next)
-		switch {
-		case a.outcome == decided:
-			next += events.Seq(len(a.unit.Events))
-			accepted = append(accepted, a)
-			units = append(units, a.unit)
-		case a.outcome == answered && a.verdict.Err != nil:
-			refused = append(refused, a)
-		}
-	}
-	switch {
-	case len(accepted) > 0:
-		results := w.log.Append(ctx, units)
-		if !asPredicted(base, units, results) {
-			w.behind = true
-			return unsettled(asks, accepted, results)
-		}
-		w.keep(layer, accepted)
-	case len(refused) > 0:
-		head, err := w.log.Head(ctx)
-		if err != nil {
-			unavailable(refused, err)
-			return nil
-		}
-		if head != base {
-			w.behind = true
-			return unsettled(refused, nil, nil)
-		}
-	}
-	// What repeats an event of this batch is answered like any retry: from the
-	// store, now that it holds that event.
-	return slices.DeleteFunc(asks, func(a *ask) bool { return a.outcome != repeated })
-}
-
-func asPredicted(base events.Seq, units []events.Unit, results []events.Appended) bool {
-	next := base + 1
-	for i, r := range results {
-		if r.Err != nil || r.First != next {
-			return false
-		}
-		next += events.Seq(len(units[i].Events))
-	}
-	return true
-}
-
-// keep takes over the layer: everything stands in the log where it was
-// expected to.
-func (w *writer) keep(layer Layer, accepted []*ask) {
-	layer.Keep()
-	var folded []events.Stored
-	for _, a := range accepted {
-		folded = append(folded, a.unit.Events...)
-	}
-	if err := w.store.Advance(folded); err != nil {
-		// The events are durable and their callers get their answers; whoever
-		// comes next hears that the store failed.
-		w.broken, w.behind = err, true
-	}
-}
-
-// unsettled answers what the log refused for good and returns, in order, what
-// is to be decided again once the store has caught up: the units that another
-// writer's events made stale, those that were written, whose Seqs are to be
-// found, and every answer that came of facts that may not hold.
-func unsettled(asks, accepted []*ask, results []events.Appended) (again []*ask) {
-	for i, a := range accepted {
-		switch err := results[i].Err; {
-		case err == nil:
-			a.written = true
-		case !errors.Is(err, events.ErrConflict) || a.tries == maxRedecide:
-			a.outcome = settled
-			*a.verdict = refusedVerdict(a.request, err)
-		}
-	}
-	for _, a := range asks {
-		if a.outcome != settled && (a.outcome != answered || a.tries < maxRedecide) {
-			again = append(again, a)
-		}
-	}
-	return again
-}
-
-// decide settles one request against the layer. base is the last Seq in the
-// log; next the last one that this batch will have used.
+// decide settles one request against the layer. base is the last Seq before the
+// batch; next the last one that the batch will have used.
 func (w *writer) decide(layer Layer, a *ask, base, next events.Seq) outcome {
 	own := a.request.Events
 	last := own[len(own)-1]

@@ -17,6 +17,15 @@ type Facts struct {
 	IDs     map[uuid.UUID]events.Aggregate
 
 	under *Facts
+	kept  bool // its changes are in what it stands on
+}
+
+// below is what the layer stands on; those that were kept count no more.
+func (f *Facts) below() *Facts {
+	for f.under != nil && f.under.kept {
+		f.under = f.under.under
+	}
+	return f.under
 }
 
 // NewFacts is without facts.
@@ -44,7 +53,7 @@ func (f *Facts) State(a events.Aggregate) catalogue.State {
 }
 
 func (f *Facts) find(a events.Aggregate) catalogue.MapState {
-	for ; f != nil; f = f.under {
+	for ; f != nil; f = f.below() {
 		if s := f.States[a]; s != nil {
 			return s
 		}
@@ -54,7 +63,7 @@ func (f *Facts) find(a events.Aggregate) catalogue.MapState {
 
 // Head is the aggregate's head.
 func (f *Facts) Head(a events.Aggregate) (catalogue.Head, error) {
-	for ; f != nil; f = f.under {
+	for ; f != nil; f = f.below() {
 		if h, ok := f.Heads[a]; ok {
 			return h, nil
 		}
@@ -67,7 +76,7 @@ func (f *Facts) PutHead(a events.Aggregate, h catalogue.Head) error { f.Heads[a]
 
 // Answer is the first answer to an event id.
 func (f *Facts) Answer(id events.EventID) (catalogue.Answer, bool, error) {
-	for ; f != nil; f = f.under {
+	for ; f != nil; f = f.below() {
 		if a, ok := f.Answers[id]; ok {
 			return a, true, nil
 		}
@@ -80,7 +89,7 @@ func (f *Facts) PutAnswer(id events.EventID, a catalogue.Answer) error { f.Answe
 
 // Issued tells whom an id was issued to.
 func (f *Facts) Issued(id uuid.UUID) (events.Aggregate, bool, error) {
-	for ; f != nil; f = f.under {
+	for ; f != nil; f = f.below() {
 		if a, ok := f.IDs[id]; ok {
 			return a, true, nil
 		}
@@ -103,10 +112,12 @@ func (f *Facts) Over() *Facts {
 
 // Keep moves the layer's changes into what it stands on.
 func (f *Facts) Keep() {
-	maps.Copy(f.under.States, f.States)
-	maps.Copy(f.under.Heads, f.Heads)
-	maps.Copy(f.under.Answers, f.Answers)
-	maps.Copy(f.under.IDs, f.IDs)
+	under := f.below()
+	maps.Copy(under.States, f.States)
+	maps.Copy(under.Heads, f.Heads)
+	maps.Copy(under.Answers, f.Answers)
+	maps.Copy(under.IDs, f.IDs)
+	f.kept = true
 }
 
 // Digests are the states that are not empty, each by its digest.

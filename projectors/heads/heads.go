@@ -95,8 +95,7 @@ func (s *Store) Flush() error {
 	}
 	// What was written last is what is asked for next: it stays in memory until
 	// the next flush.
-	s.overlay.under = rows{s.db}
-	s.overlay = newOverlay(s.overlay)
+	s.overlay.sink(rows{s.db})
 	return nil
 }
 

@@ -21,6 +21,7 @@ type facts interface {
 // overlay is facts with changes over others. It is a catalogue.Layer.
 type overlay struct {
 	under facts
+	kept  bool // its changes are in what it stands on, and may be changed on there
 
 	entities map[events.Aggregate]map[events.EntityKey]events.Entity // nil: deleted
 	heads    map[events.Aggregate]catalogue.Head
@@ -41,12 +42,24 @@ func newOverlay(under facts) *overlay {
 // Begin opens a layer over this one.
 func (o *overlay) Begin() catalogue.Layer { return newOverlay(o) }
 
+// below is what the overlay stands on: those that were kept count no more.
+func (o *overlay) below() facts {
+	for {
+		under, ok := o.under.(*overlay)
+		if !ok || !under.kept {
+			return o.under
+		}
+		o.under = under.under
+	}
+}
+
 // Keep moves the changes into the overlay beneath.
 func (o *overlay) Keep() {
-	below, ok := o.under.(*overlay)
+	below, ok := o.below().(*overlay)
 	if !ok {
 		return // the lowest overlay is written out by the store
 	}
+	o.kept = true
 	for a, entities := range o.entities {
 		if into := below.entities[a]; into != nil {
 			maps.Copy(into, entities)
@@ -59,6 +72,14 @@ func (o *overlay) Keep() {
 	maps.Copy(below.issued, o.issued)
 }
 
+// sink moves the changes into an overlay of their own over under, and puts that
+// beneath this one.
+func (o *overlay) sink(under facts) {
+	sunk := *o
+	sunk.under = under
+	*o = *newOverlay(&sunk)
+}
+
 // State is the entities of an aggregate.
 func (o *overlay) State(a events.Aggregate) catalogue.State { return state{o, a} }
 
@@ -67,7 +88,7 @@ func (o *overlay) Head(a events.Aggregate) (catalogue.Head, error) {
 	if h, ok := o.heads[a]; ok {
 		return h, nil
 	}
-	return o.under.Head(a)
+	return o.below().Head(a)
 }
 
 // PutHead never fails.
@@ -78,7 +99,7 @@ func (o *overlay) Answer(id events.EventID) (catalogue.Answer, bool, error) {
 	if a, ok := o.answers[id]; ok {
 		return a, true, nil
 	}
-	return o.under.Answer(id)
+	return o.below().Answer(id)
 }
 
 // PutAnswer never fails.
@@ -92,7 +113,7 @@ func (o *overlay) Issued(id uuid.UUID) (events.Aggregate, bool, error) {
 	if a, ok := o.issued[id]; ok {
 		return a, true, nil
 	}
-	return o.under.Issued(id)
+	return o.below().Issued(id)
 }
 
 // PutIssued never fails.
@@ -102,11 +123,11 @@ func (o *overlay) entity(a events.Aggregate, key events.EntityKey) (events.Entit
 	if e, changed := o.entities[a][key]; changed {
 		return e, nil
 	}
-	return o.under.entity(a, key)
+	return o.below().entity(a, key)
 }
 
 func (o *overlay) entityKeys(a events.Aggregate, kind events.EntityKind) ([]events.EntityKey, error) {
-	below, err := o.under.entityKeys(a, kind)
+	below, err := o.below().entityKeys(a, kind)
 	if err != nil {
 		return nil, err
 	}
