@@ -180,9 +180,9 @@ func ContentHash(e events.Event) (sum [sha256.Size]byte, err error) {
 	}
 	e.Payload = payload
 	e.Epoch, e.RecordedTime, e.Via, e.More, e.Seq = 0, 0, "", 0, 0
-	s, err := events.Encode(e)
+	hash, err := events.Rolling{}.AddEvent(e)
 	if err != nil {
 		return sum, fmt.Errorf("hash the content of %s: %w", e.ID, err)
 	}
-	return events.Rolling{}.Add(s), nil
+	return hash, nil
 }

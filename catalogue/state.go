@@ -87,12 +87,13 @@ func (m MapState) Digest() (sum [sha256.Size]byte, err error) {
 		h.Write(n[:])
 		h.Write(b)
 	}
+	var key, raw []byte
 	for _, k := range m.keys() {
-		raw, err := events.EncodeEntity(m[k])
-		if err != nil {
+		if raw, err = events.AppendEntity(raw[:0], m[k]); err != nil {
 			return sum, fmt.Errorf("digest a state: %w", err)
 		}
-		write(k.Append(nil))
+		key = k.Append(key[:0])
+		write(key)
 		write(raw)
 	}
 	h.Sum(sum[:0])

@@ -37,7 +37,7 @@ const (
 
 // envelope lists the fields around the payload in the order of the wire; the
 // payload is the last.
-func (e *Event) envelope(w *wire.Coder) {
+func envelope(e *Event, w *wire.Coder) {
 	wire.Int(w, &e.Time)
 	wire.Int(w, &e.RecordedTime)
 	wire.String(w, &e.Actor)
@@ -66,7 +66,7 @@ func encode(w *wire.Coder, e *Event) (Stored, error) {
 		return Stored{}, err
 	}
 	f := w.Open()
-	e.envelope(w)
+	envelope(e, w)
 	d.write(w, e.Payload)
 	w.Close(f)
 	if s.Data, err = w.Written(); err != nil {
@@ -96,7 +96,7 @@ func Decode(s Stored) (Event, error) {
 	w := wire.NewReader(s.Data)
 	defer w.Release()
 	f := w.Open()
-	e.envelope(w)
+	envelope(&e, w)
 	w.ShareTexts() // of the payload only: what is kept of it should not hold on to more
 	e.Payload = d.read(w)
 	w.Close(f)

@@ -58,6 +58,9 @@
 // them. It is at most [MaxEventBytes] long. The subject and Seq are the
 // message's own and not repeated.
 //
+// Each type lists its fields in this order in its method Fields, from which
+// package events/wire writes and reads it.
+//
 // testdata/golden holds one event of every type that ever was, in this form and
 // in JSON. An array has no room for another field: to change a payload, give it
 // the next version.

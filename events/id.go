@@ -3,6 +3,7 @@ package events
 import (
 	"bytes"
 	"crypto/sha256"
+	"encoding/binary"
 	"fmt"
 	"slices"
 	"strings"
@@ -98,21 +99,15 @@ func derive(names ...string) (u uuid.UUID) {
 // kinds and matches ErrWrongKind; any other fault matches ErrMalformedID.
 func ParseID[I ID[K], K idKind](text string) (I, error) {
 	var k K
-	prefix, suffix, found := strings.Cut(text, "_")
-	if !found {
-		return I{}, &IDError{Text: text, Want: k.prefix(), Err: ErrMalformedID}
-	}
-	if prefix != k.prefix() {
-		if slices.Contains(idPrefixes, prefix) {
-			return I{}, &IDError{Text: text, Got: prefix, Want: k.prefix(), Err: ErrWrongKind}
+	want := k.prefix()
+	if rest, ok := strings.CutPrefix(text, want); ok && rest != "" && rest[0] == '_' {
+		if u, ok := decodeSuffix(rest[1:]); ok && u != uuid.Nil {
+			return I(ID[K]{uuid: u}), nil
 		}
-		return I{}, &IDError{Text: text, Want: k.prefix(), Err: ErrMalformedID}
+	} else if got, ok := KindOf(text); ok {
+		return I{}, &IDError{Text: text, Got: got, Want: want, Err: ErrWrongKind}
 	}
-	u, ok := decodeSuffix(suffix)
-	if !ok || u == uuid.Nil {
-		return I{}, &IDError{Text: text, Want: k.prefix(), Err: ErrMalformedID}
-	}
-	return I(ID[K]{uuid: u}), nil
+	return I{}, &IDError{Text: text, Want: want, Err: ErrMalformedID}
 }
 
 // KindOf tells which kind of id a text claims to be by its prefix.
@@ -126,16 +121,19 @@ func KindOf(text string) (kind string, ok bool) {
 
 // String is the text form; empty for the zero ID.
 func (id ID[K]) String() string {
+	var text [maxIDLen]byte
+	return string(id.appendTo(text[:0]))
+}
+
+// AppendText appends the text form.
+func (id ID[K]) AppendText(dst []byte) ([]byte, error) { return id.appendTo(dst), nil }
+
+func (id ID[K]) appendTo(dst []byte) []byte {
 	if id.uuid == uuid.Nil {
-		return ""
+		return dst
 	}
 	var k K
-	p := k.prefix()
-	out := make([]byte, len(p)+1+suffixLen)
-	copy(out, p)
-	out[len(p)] = '_'
-	encodeSuffix(out[len(p)+1:], id.uuid)
-	return string(out)
+	return appendSuffix(append(append(dst, k.prefix()...), '_'), id.uuid)
 }
 
 // Kind is the prefix of this kind of id.
@@ -151,7 +149,7 @@ func (id ID[K]) IsZero() bool { return id.uuid == uuid.Nil }
 func (id ID[K]) Compare(other ID[K]) int { return bytes.Compare(id.uuid[:], other.uuid[:]) }
 
 // MarshalText is the text form.
-func (id ID[K]) MarshalText() ([]byte, error) { return []byte(id.String()), nil }
+func (id ID[K]) MarshalText() ([]byte, error) { return id.AppendText(nil) }
 
 // UnmarshalText parses the text form; an empty text is an error.
 func (id *ID[K]) UnmarshalText(text []byte) error {
@@ -171,42 +169,57 @@ func (id *ID[K]) Wire(w *wire.Coder) { wire.FixedOrNil(w, id.uuid[:]) }
 const (
 	suffixLen = 26
 	alphabet  = "0123456789abcdefghjkmnpqrstvwxyz"
+	maxIDLen  = len("account_") + suffixLen // of the longest prefix
 )
 
-func encodeSuffix(dst []byte, u uuid.UUID) {
-	var acc uint32
-	bits := 2 // the two zero bits in front
-	at := 0
-	for _, b := range u {
-		acc = acc<<8 | uint32(b)
-		bits += 8
-		for bits >= 5 {
-			bits -= 5
-			dst[at] = alphabet[acc>>bits&31]
-			at++
-		}
+// noDigit is what digits holds for a character that is not in the alphabet.
+const noDigit = 0xff
+
+var digits = func() (of [256]byte) {
+	for c := range of {
+		of[c] = noDigit
 	}
+	for value, c := range []byte(alphabet) {
+		of[c] = byte(value)
+	}
+	return of
+}()
+
+// The first half of a UUID gives digits 0 (of three bits) to 12 and a bit of
+// digit 13, the second half the other four bits and the last twelve digits.
+func appendSuffix(dst []byte, u uuid.UUID) []byte {
+	first, second := binary.BigEndian.Uint64(u[:8]), binary.BigEndian.Uint64(u[8:])
+	var s [suffixLen]byte
+	for i := range 13 {
+		s[i] = alphabet[first>>(61-5*i)&31]
+	}
+	s[13] = alphabet[first&1<<4|second>>60]
+	for i := range 12 {
+		s[14+i] = alphabet[second>>(55-5*i)&31]
+	}
+	return append(dst, s[:]...)
 }
 
 func decodeSuffix(s string) (u uuid.UUID, ok bool) {
 	if len(s) != suffixLen || s[0] > '7' {
 		return u, false
 	}
-	var acc uint32
-	bits := -2
-	at := 0
-	for i := range len(s) {
-		v := strings.IndexByte(alphabet, s[i])
-		if v < 0 {
-			return u, false
-		}
-		acc = acc<<5 | uint32(v)
-		bits += 5
-		if bits >= 8 {
-			bits -= 8
-			u[at] = byte(acc >> bits)
-			at++
-		}
+	var first, second uint64
+	var seen byte
+	for i := range 13 {
+		d := digits[s[i]]
+		seen |= d
+		first = first<<5 | uint64(d)
 	}
-	return u, true
+	shared := digits[s[13]]
+	seen |= shared
+	first, second = first<<1|uint64(shared>>4), uint64(shared&15)
+	for i := 14; i < suffixLen; i++ {
+		d := digits[s[i]]
+		seen |= d
+		second = second<<5 | uint64(d)
+	}
+	binary.BigEndian.PutUint64(u[:8], first)
+	binary.BigEndian.PutUint64(u[8:], second)
+	return u, seen < 32
 }

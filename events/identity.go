@@ -35,12 +35,12 @@ type IdentityPermissionsChanged struct {
 }
 
 // Fields lists the fields in the order of the wire.
-func (i *IdentityMemberGranted) Fields(w *wire.Coder) {
-	wire.String(w, &i.User)
-	wire.String(w, &i.Name)
-	wire.String(w, &i.Email)
-	wire.Strings(w, &i.Roles)
-	wire.Strings(w, &i.Groups)
+func (m *IdentityMemberGranted) Fields(w *wire.Coder) {
+	wire.String(w, &m.User)
+	wire.String(w, &m.Name)
+	wire.String(w, &m.Email)
+	wire.Strings(w, &m.Roles)
+	wire.Strings(w, &m.Groups)
 }
 
 // Fields lists the fields in the order of the wire.

@@ -90,21 +90,29 @@ func (a Aggregate) IsZero() bool { return a == Aggregate{} }
 // String is the text form, as the CloudEvents attribute subject carries it:
 // tenant_…, account_…, restore_… or claim_ and 32 hex digits.
 func (a Aggregate) String() string {
-	switch a.Kind {
-	case AggregateTenant:
-		return a.Tenant().String()
-	case AggregateAccount:
-		return a.Account().String()
-	case AggregateRestoration:
-		return a.Restoration().String()
-	case AggregateClaim:
-		return "claim_" + hex.EncodeToString(a.ID[:])
-	}
-	return ""
+	var text [maxSubjectLen]byte
+	return string(a.appendTo(text[:0]))
 }
 
+// AppendText appends String.
+func (a Aggregate) AppendText(dst []byte) ([]byte, error) { return a.appendTo(dst), nil }
+
 // MarshalText is String.
-func (a Aggregate) MarshalText() ([]byte, error) { return []byte(a.String()), nil }
+func (a Aggregate) MarshalText() ([]byte, error) { return a.AppendText(nil) }
+
+func (a Aggregate) appendTo(dst []byte) []byte {
+	switch a.Kind {
+	case AggregateTenant:
+		return a.Tenant().appendTo(dst)
+	case AggregateAccount:
+		return a.Account().appendTo(dst)
+	case AggregateRestoration:
+		return a.Restoration().appendTo(dst)
+	case AggregateClaim:
+		return hex.AppendEncode(append(dst, "claim_"...), a.ID[:])
+	}
+	return dst
+}
 
 // UnmarshalText is ParseAggregate.
 func (a *Aggregate) UnmarshalText(text []byte) error {
@@ -182,7 +190,14 @@ const (
 
 // Subject is the log's subject for the aggregate: catalogue.<kind>.<id>. It is
 // built from parsed ids only, so no wildcard or separator can get into it.
-func (a Aggregate) Subject() string { return SubjectPrefix + a.Kind.String() + "." + a.String() }
+func (a Aggregate) Subject() string {
+	var subject [maxSubjectLen]byte
+	dst := append(append(append(subject[:0], SubjectPrefix...), a.Kind.String()...), '.')
+	return string(a.appendTo(dst))
+}
+
+// maxSubjectLen is the length of the longest subject.
+const maxSubjectLen = len(SubjectPrefix) + len("restoration.restore_") + suffixLen
 
 // ParseSubject reads a subject of the log.
 func ParseSubject(subject string) (Aggregate, error) {

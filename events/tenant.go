@@ -133,16 +133,16 @@ func (t *TenantReactivated) Fields(w *wire.Coder) { wire.String(w, &t.Reason) }
 func (t *TenantDeleted) Fields(w *wire.Coder) { wire.String(w, &t.Reason) }
 
 // Fields lists the fields in the order of the wire.
-func (t *TenantRestored) Fields(w *wire.Coder) {
-	t.Restoration.Wire(w)
-	wire.String(w, &t.Mode)
-	wire.Uint(w, &t.Cut)
-	wire.Uint(w, &t.AsOf)
-	wire.Uint(w, &t.Epoch)
-	wire.Uint(w, &t.Part)
-	wire.Uint(w, &t.Parts)
-	t.Entities.Wire(w)
-	wire.Bytes(w, &t.Digest)
+func (r *TenantRestored) Fields(w *wire.Coder) {
+	r.Restoration.Wire(w)
+	wire.String(w, &r.Mode)
+	wire.Uint(w, &r.Cut)
+	wire.Uint(w, &r.AsOf)
+	wire.Uint(w, &r.Epoch)
+	wire.Uint(w, &r.Part)
+	wire.Uint(w, &r.Parts)
+	r.Entities.Wire(w)
+	wire.Bytes(w, &r.Digest)
 }
 
 // EventType names the type.

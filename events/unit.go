@@ -5,6 +5,8 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+
+	"tenantcatalogue/events/wire"
 )
 
 // Unit is one or more events that stand or fall together: a tenant's event
@@ -73,18 +75,24 @@ type Rolling [sha256.Size]byte
 // Add is the rolling hash after s: SHA-256 over the hash before, the Seq, and
 // the length and bytes of subject, id, type, source and data.
 func (r Rolling) Add(s Stored) Rolling {
-	h := sha256.New()
-	h.Write(r[:])
-	var n [8]byte
-	binary.BigEndian.PutUint64(n[:], uint64(s.Seq))
-	h.Write(n[:])
-	about, id := s.About.Key(), s.ID.UUID()
-	for _, field := range [][]byte{about, id[:], []byte(s.Type), []byte(s.Source), s.Data} {
-		binary.BigEndian.PutUint64(n[:], uint64(len(field)))
-		h.Write(n[:])
-		h.Write(field)
+	var room [512]byte // enough for nearly every event
+	id := s.ID.UUID()
+	h := binary.BigEndian.AppendUint64(append(room[:0], r[:]...), uint64(s.Seq))
+	h = s.About.AppendKey(binary.BigEndian.AppendUint64(h, aggregateKeyLen))
+	h = append(binary.BigEndian.AppendUint64(h, uint64(len(id))), id[:]...)
+	h = append(binary.BigEndian.AppendUint64(h, uint64(len(s.Type))), s.Type...)
+	h = append(binary.BigEndian.AppendUint64(h, uint64(len(s.Source))), s.Source...)
+	h = append(binary.BigEndian.AppendUint64(h, uint64(len(s.Data))), s.Data...)
+	return sha256.Sum256(h)
+}
+
+// AddEvent is Add of the event's stored form, which it does not keep.
+func (r Rolling) AddEvent(e Event) (Rolling, error) {
+	w := wire.NewWriter()
+	defer w.Release()
+	s, err := encode(w, &e)
+	if err != nil {
+		return Rolling{}, err
 	}
-	var out Rolling
-	h.Sum(out[:0])
-	return out
+	return r.Add(s), nil
 }

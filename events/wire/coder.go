@@ -15,12 +15,13 @@ type Fields interface {
 // Coder writes or reads values. It is for one goroutine, and of no use after
 // Release.
 type Coder struct {
-	buf     []byte // writing: what was written; reading: what is left
+	buf     []byte // writing: what was written; reading: the input
 	reading bool
+	at      int    // reading: how much was read
 	err     error  // the first
 	fields  int    // how many fields of the innermost open struct have been coded
 	shares  bool   // texts are cut from text
-	text    string // a copy of the input; it ends where buf ends
+	text    string // a copy of the end of the input
 	scratch []byte // what the next writer writes into
 }
 
@@ -59,8 +60,8 @@ func (c *Coder) Written() ([]byte, error) { return c.buf, c.err }
 
 // End is the first error of reading, bytes after the last value among them.
 func (c *Coder) End() error {
-	if c.err == nil && len(c.buf) > 0 {
-		return fmt.Errorf("%d bytes follow the last value", len(c.buf))
+	if left := len(c.left()); left > 0 && c.err == nil {
+		return fmt.Errorf("%d bytes follow the last value", left)
 	}
 	return c.err
 }
@@ -74,17 +75,23 @@ func (c *Coder) Fail(err error) {
 		c.err = fmt.Errorf("field %d: %w", c.fields, err)
 	}
 	if c.reading {
-		c.buf = nil // whatever is read from here on fails at once
+		c.at = len(c.buf) // whatever is read from here on fails at once
 	}
 }
 
 // ShareTexts lets the texts read from here on be cut from one copy of what is
 // left, rather than copied one by one, unless that is so much that a single
 // text should not hold on to it.
-func (c *Coder) ShareTexts() { c.shares, c.text = len(c.buf) <= maxShared, "" }
+func (c *Coder) ShareTexts() { c.shares, c.text = len(c.left()) <= maxShared, "" }
 
 // maxShared is how many bytes a text may hold on to.
 const maxShared = 1 << 10
+
+// left is what was not read yet.
+func (c *Coder) left() []byte { return c.buf[c.at:] }
+
+// leave goes on reading with rest, the end of what was left.
+func (c *Coder) leave(rest []byte) { c.at = len(c.buf) - len(rest) }
 
 // Marshal is the form of v, in bytes of exactly its length.
 func Marshal(v Fields) ([]byte, error) {

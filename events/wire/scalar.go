@@ -18,21 +18,19 @@ func String[S ~string](c *Coder, s *S) {
 }
 
 func (c *Coder) string() string {
-	raw, rest, err := msgp.ReadStringZC(c.buf)
+	raw, rest, err := msgp.ReadStringZC(c.left())
 	if err != nil {
 		c.Fail(err)
 		return ""
 	}
-	left := c.buf
-	c.buf = rest
-	if !c.shares || len(raw) == 0 {
-		return string(raw)
+	if c.shares && c.text == "" && len(raw) > 0 {
+		c.text = string(c.left())
 	}
-	if c.text == "" {
-		c.text = string(left)
+	c.leave(rest)
+	if end := len(c.text) - len(rest); c.shares && len(raw) > 0 {
+		return c.text[end-len(raw) : end]
 	}
-	end := len(c.text) - len(rest)
-	return c.text[end-len(raw) : end]
+	return string(raw)
 }
 
 // Uint codes an unsigned integer.
@@ -42,7 +40,7 @@ func Uint[U ~uint8 | ~uint16 | ~uint32 | ~uint64](c *Coder, u *U) {
 		c.buf = msgp.AppendUint64(c.buf, uint64(*u))
 		return
 	}
-	n, rest, err := msgp.ReadUint64Bytes(c.buf)
+	n, rest, err := msgp.ReadUint64Bytes(c.left())
 	if err == nil && uint64(U(n)) != n {
 		err = fmt.Errorf("%d does not fit", n)
 	}
@@ -50,7 +48,8 @@ func Uint[U ~uint8 | ~uint16 | ~uint32 | ~uint64](c *Coder, u *U) {
 		c.Fail(err)
 		return
 	}
-	*u, c.buf = U(n), rest
+	*u = U(n)
+	c.leave(rest)
 }
 
 // Int codes a signed integer.
@@ -58,12 +57,13 @@ func Int[I ~int64](c *Coder, i *I) {
 	c.fields++
 	switch n := int64(*i); {
 	case c.reading:
-		n, rest, err := msgp.ReadInt64Bytes(c.buf)
+		n, rest, err := msgp.ReadInt64Bytes(c.left())
 		if err != nil {
 			c.Fail(err)
 			return
 		}
-		*i, c.buf = I(n), rest
+		*i = I(n)
+		c.leave(rest)
 	case n < 0:
 		c.buf = msgp.AppendInt64(c.buf, n)
 	default:
@@ -78,12 +78,13 @@ func Bool(c *Coder, b *bool) {
 		c.buf = msgp.AppendBool(c.buf, *b)
 		return
 	}
-	set, rest, err := msgp.ReadBoolBytes(c.buf)
+	set, rest, err := msgp.ReadBoolBytes(c.left())
 	if err != nil {
 		c.Fail(err)
 		return
 	}
-	*b, c.buf = set, rest
+	*b = set
+	c.leave(rest)
 }
 
 // Bytes codes bytes of any number. What is read is a copy.
@@ -141,12 +142,14 @@ func Raw(c *Coder, b *[]byte) {
 		c.buf = append(c.buf, *b...)
 		return
 	}
-	rest, err := msgp.Skip(c.buf)
+	left := c.left()
+	rest, err := msgp.Skip(left)
 	if err != nil {
 		c.Fail(err)
 		return
 	}
-	*b, c.buf = c.buf[:len(c.buf)-len(rest)], rest
+	*b = left[:len(left)-len(rest)]
+	c.leave(rest)
 }
 
 func (c *Coder) fill(b []byte) {
@@ -158,12 +161,12 @@ func (c *Coder) fill(b []byte) {
 }
 
 func (c *Coder) bytes() []byte {
-	got, rest, err := msgp.ReadBytesZC(c.buf)
+	got, rest, err := msgp.ReadBytesZC(c.left())
 	if err != nil {
 		c.Fail(err)
 		return nil
 	}
-	c.buf = rest
+	c.leave(rest)
 	return got
 }
 

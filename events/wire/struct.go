@@ -32,7 +32,7 @@ func (c *Coder) Open() Frame {
 	c.fields++
 	f := Frame{before: c.fields, head: len(c.buf)}
 	if c.reading {
-		f.head = c.length(msgp.ReadArrayHeaderBytes(c.buf))
+		f.head = c.length(msgp.ReadArrayHeaderBytes(c.left()))
 	} else {
 		c.buf = append(c.buf, fixArray)
 	}
@@ -104,7 +104,7 @@ const maxAhead = 256
 
 func readItems[E any](c *Coder, values int, item func(*E, *Coder)) []E {
 	at := c.fields
-	n := c.length(msgp.ReadArrayHeaderBytes(c.buf))
+	n := c.length(msgp.ReadArrayHeaderBytes(c.left()))
 	if n%values != 0 {
 		c.Fail(fmt.Errorf("has %d values, %d make an item", n, values))
 		return nil
@@ -155,7 +155,7 @@ func writeMap[V any](c *Coder, m map[string]V, value func(*Coder, *V)) {
 
 func readMap[V any](c *Coder, value func(*Coder, *V)) map[string]V {
 	at := c.fields
-	n := c.length(msgp.ReadMapHeaderBytes(c.buf))
+	n := c.length(msgp.ReadMapHeaderBytes(c.left()))
 	out := make(map[string]V, min(n, maxAhead))
 	var v V
 	for i := 0; i < n && c.err == nil; i++ {
@@ -169,10 +169,10 @@ func readMap[V any](c *Coder, value func(*Coder, *V)) map[string]V {
 
 // readNil takes a nil, if that is what comes next.
 func (c *Coder) readNil() bool {
-	if !msgp.IsNil(c.buf) {
+	if !msgp.IsNil(c.left()) {
 		return false
 	}
-	c.buf = c.buf[1:]
+	c.at++
 	return true
 }
 
@@ -187,6 +187,6 @@ func (c *Coder) length(n uint32, rest []byte, err error) int {
 		c.Fail(fmt.Errorf("announces %d items in %d bytes", n, len(rest)))
 		return 0
 	}
-	c.buf = rest
+	c.leave(rest)
 	return int(n)
 }
