@@ -134,6 +134,13 @@ func TestRolling(t *testing.T) {
 	if (events.Rolling{}).Add(plain) != base {
 		t.Error("equal histories have different hashes")
 	}
+	e, err := events.Decode(plain)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, err := (events.Rolling{}).AddEvent(e); err != nil || got != base {
+		t.Errorf("AddEvent differs from Add, %v", err)
+	}
 }
 
 func TestErrorsNameIDAndWayOut(t *testing.T) {
