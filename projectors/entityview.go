@@ -1,7 +1,6 @@
 package projectors
 
 import (
-	"fmt"
 	"slices"
 
 	"tenantcatalogue/catalogue"
@@ -59,173 +58,158 @@ func (v *EntityView) Format() uint32 { return v.ViewFormat }
 // Keeps tells whether the view is about this kind of entity.
 func (v *EntityView) Keeps(kind events.EntityKind) bool { return slices.Contains(v.Kinds, kind) }
 
-// Project folds events into rows.
+// concern is what an event is to a view.
+type concern byte
+
+const (
+	concernsNothing concern = iota
+	concernsHead            // it counts and changes nothing else
+	concernsState
+)
+
+// concern tells what an event is to the view: its type decides. Keeping heads,
+// the view follows every event of its aggregates.
+func (v *EntityView) concern(p events.Payload) concern {
+	if slices.ContainsFunc(v.Kinds, func(kind events.EntityKind) bool { return catalogue.Touches(p, kind) }) {
+		return concernsState
+	}
+	about := p.EventType().About()
+	if v.Heads && slices.ContainsFunc(v.Kinds, func(kind events.EntityKind) bool { return kind.Of() == about }) {
+		return concernsHead
+	}
+	return concernsNothing
+}
+
+// Project folds events into rows, those about one aggregate together.
 func (v *EntityView) Project(b *viewdb.Batch, recorded []Recorded) error {
-	quarantined, err := Quarantined(b)
-	if err != nil {
-		return err
-	}
+	p := projection{view: v, batch: b, of: map[events.Aggregate]*folding{}}
 	for _, r := range recorded {
-		if _, out := quarantined[r.About]; out {
-			continue
+		if err := p.add(r); err != nil {
+			return err
 		}
-		why := r.Err
-		if why == nil {
-			why, err = v.project(b, r.Event)
-			if err != nil {
-				return err
-			}
-		}
-		if why == nil {
-			continue
-		}
-		q := Quarantine{Seq: r.Seq, Why: why.Error()}
-		quarantined[r.About] = q
-		if err := SetQuarantine(b, r.About, q); err != nil {
+	}
+	for _, f := range p.of {
+		if err := f.flush(b); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// project folds one event. why is a fault of the event, err one of the store.
-func (v *EntityView) project(b *viewdb.Batch, e events.Event) (why, err error) {
-	if !v.touches(e.Payload) {
-		return nil, nil
-	}
-	s := &rowState{view: v, batch: b, about: e.About}
-	if why := catalogue.Evolve(s, e); why != nil {
-		return why, s.failed
-	}
-	if v.Lasting != nil {
-		for _, key := range v.Lasting(e) {
-			if err := b.Set(indexRow(key), nil); err != nil {
-				return nil, err
-			}
+// projection is the aggregates of a batch.
+type projection struct {
+	view  *EntityView
+	batch *viewdb.Batch
+	of    map[events.Aggregate]*folding // nil: quarantined before
+	out   map[events.Aggregate]Quarantine
+}
+
+func (p *projection) add(r Recorded) error {
+	c := concernsState
+	if r.Err == nil {
+		if c = p.view.concern(r.Event.Payload); c == concernsNothing {
+			return nil
 		}
 	}
-	if !v.Heads {
-		return nil, nil
-	}
-	head, err := HeadOf(b, e.About)
-	if err != nil {
-		return nil, err
-	}
-	head = head.Advance(e)
-	raw, err := events.Marshal(&head)
-	if err != nil {
-		return nil, err
-	}
-	return nil, b.Set(headRow(e.About), raw)
-}
-
-// touches tells whether an event can change the view at all. Keeping heads, it
-// follows every event of its aggregates.
-func (v *EntityView) touches(p events.Payload) bool {
-	return slices.ContainsFunc(v.Kinds, func(kind events.EntityKind) bool {
-		return v.Heads && kind.Of() == p.EventType().About() || catalogue.Touches(p, kind)
-	})
-}
-
-// rowState is the entities of one aggregate in a view's batch.
-type rowState struct {
-	view   *EntityView
-	batch  *viewdb.Batch
-	about  events.Aggregate
-	failed error // the store's own failure, as against the event's
-}
-
-// Keeps tells whether the view is about this kind.
-func (s *rowState) Keeps(kind events.EntityKind) bool { return s.view.Keeps(kind) }
-
-// Get returns the entity at key, or nil.
-func (s *rowState) Get(key events.EntityKey) (events.Entity, error) {
-	e, err := getEntity(s.batch, s.about, key)
-	return e, s.note(err)
-}
-
-// Put sets an entity and its index entries.
-func (s *rowState) Put(e events.Entity) error {
-	key := e.EntityKey()
-	if !s.Keeps(key.Kind) {
+	f, err := p.folding(r.About)
+	switch {
+	case err != nil:
+		return err
+	case f.quarantine != nil:
+		return nil
+	case r.Err != nil:
+		f.putOut(r.Seq, r.Err)
 		return nil
 	}
-	if err := s.unindex(key); err != nil {
-		return err
-	}
-	raw, err := events.EncodeEntity(e)
-	if err != nil {
-		return err
-	}
-	if err := s.batch.Set(entityRow(s.about, key), raw); err != nil {
-		return s.note(err)
-	}
-	return s.index(e, func(row []byte) error { return s.batch.Set(row, nil) })
+	return f.fold(r.Event, c)
 }
 
-// Delete removes an entity and its index entries.
-func (s *rowState) Delete(key events.EntityKey) error {
-	if !s.Keeps(key.Kind) {
-		return nil
+// folding is the folding of an aggregate, with what is known of it before.
+func (p *projection) folding(about events.Aggregate) (*folding, error) {
+	if f := p.of[about]; f != nil {
+		return f, nil
 	}
-	if err := s.unindex(key); err != nil {
-		return err
+	if p.out == nil {
+		var err error
+		if p.out, err = Quarantined(p.batch); err != nil {
+			return nil, err
+		}
 	}
-	return s.note(s.batch.Delete(entityRow(s.about, key)))
+	f := &folding{view: p.view, about: about, store: p.batch, entries: map[events.EntityKey]entry{}}
+	if q, out := p.out[about]; out {
+		f.quarantine = &q
+	}
+	p.of[about] = f
+	return f, nil
 }
 
-// Clear removes every entity of a kind.
-func (s *rowState) Clear(kind events.EntityKind) error {
-	prefix := entityRow(s.about, events.EntityKey{Kind: kind})
-	var keys []events.EntityKey
-	err := s.batch.Scan(prefix, viewdb.PrefixEnd(prefix), func(row, _ []byte) error {
-		keys = append(keys, events.EntityKey{Kind: kind, ID: string(row[len(prefix):])})
-		return nil
-	})
-	if err != nil {
-		return s.note(err)
+// Gather begins to make the view's rows aggregate by aggregate.
+func (v *EntityView) Gather(part *viewdb.Part) Gatherer {
+	return &entityGatherer{
+		folding: folding{view: v, entries: map[events.EntityKey]entry{}}, part: part, concerns: map[events.Type]concern{},
 	}
-	for _, key := range keys {
-		if err := s.Delete(key); err != nil {
+}
+
+type entityGatherer struct {
+	folding
+	part     *viewdb.Part
+	concerns map[events.Type]concern // by what was seen of each type
+}
+
+// Add folds the next event. One that is known by its type not to matter is not
+// decoded, unless it may be one that cannot be.
+func (g *entityGatherer) Add(p *Past) error {
+	if p.About != g.about {
+		if err := g.Close(); err != nil {
 			return err
 		}
+		g.start(p.About)
 	}
-	return nil
-}
-
-func (s *rowState) unindex(key events.EntityKey) error {
-	if s.view.Index == nil {
+	if g.quarantine != nil {
 		return nil
 	}
-	old, err := s.Get(key)
-	if err != nil || old == nil {
-		return err
-	}
-	return s.index(old, s.batch.Delete)
-}
-
-func (s *rowState) index(e events.Entity, each func(row []byte) error) error {
-	if s.view.Index == nil {
-		return nil
-	}
-	keys, err := s.view.Index(s.about, e)
-	if err != nil {
-		return fmt.Errorf("index a %s of %s: %w", e.EntityKey().Kind, s.about, err)
-	}
-	for _, key := range keys {
-		if err := each(indexRow(key)); err != nil {
-			return s.note(err)
+	c, known := g.concerns[p.Type]
+	if known && c != concernsState && !p.Unreadable {
+		if c == concernsHead {
+			return g.advance(events.Event{Seq: p.Seq})
 		}
+		return nil
 	}
-	return nil
+	e, err := p.Decode()
+	if err != nil {
+		g.putOut(p.Seq, err)
+		return nil
+	}
+	if !known {
+		c = g.view.concern(e.Payload)
+		g.concerns[p.Type] = c
+	}
+	if c == concernsNothing {
+		return nil
+	}
+	return g.fold(e, c)
 }
 
-func (s *rowState) note(err error) error {
-	if err != nil && s.failed == nil {
-		s.failed = err
-	}
+// Close writes the last aggregate's rows.
+func (g *entityGatherer) Close() error {
+	err := g.flush(loadSink{g.part})
+	g.start(events.Aggregate{})
 	return err
 }
+
+// loadSink puts the rows of an aggregate into a load. Aggregates come in the
+// order of their keys; only index entries have to be sorted.
+type loadSink struct{ part *viewdb.Part }
+
+func (s loadSink) Set(key, value []byte) error {
+	if key[0] == rowIndex {
+		return s.part.Add(key, value, 0)
+	}
+	return s.part.Set(key, value)
+}
+
+// Delete has nothing to take away: the view was empty.
+func (loadSink) Delete([]byte) error { return nil }
 
 func entityRow(a events.Aggregate, key events.EntityKey) []byte {
 	return key.Append(a.AppendKey([]byte{rowEntity}))

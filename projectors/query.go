@@ -98,7 +98,7 @@ func Quarantined(r viewdb.Reader) (map[events.Aggregate]Quarantine, error) {
 }
 
 // SetQuarantine marks an aggregate's rows as not to be trusted.
-func SetQuarantine(b *viewdb.Batch, a events.Aggregate, q Quarantine) error {
+func SetQuarantine(b rowSink, a events.Aggregate, q Quarantine) error {
 	raw, err := events.Marshal(&q)
 	if err != nil {
 		return err

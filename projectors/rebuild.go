@@ -129,8 +129,14 @@ func (r *Runner) replace(ctx context.Context, s *slot, progress func(at, head ev
 }
 
 // fill folds the log into db until it stands where the Runner does, and then,
-// before the Runner can go on, calls done.
+// before the Runner can go on, calls done. An empty view gets most of it from
+// the archive, or is the archive and takes it in at once.
 func (r *Runner) fill(ctx context.Context, db *viewdb.DB, p Projector, progress func(at, head events.Seq), done func() error) error {
+	if db.Checkpoint().IsZero() {
+		if err := r.fillEmpty(ctx, db, p, progress); err != nil {
+			return err
+		}
+	}
 	fold := Folder(db, p, r.source.Identity())
 	for {
 		head, err := r.source.Head(ctx)
@@ -158,6 +164,49 @@ func (r *Runner) fill(ctx context.Context, db *viewdb.DB, p Projector, progress 
 		r.mu.Unlock()
 		return err
 	}
+}
+
+// fillEmpty gives an empty view what there is to be had faster than by folding
+// the log event by event.
+func (r *Runner) fillEmpty(ctx context.Context, db *viewdb.DB, p Projector, progress func(at, head events.Seq)) error {
+	head, err := r.source.Head(ctx)
+	if err != nil {
+		return err
+	}
+	tell := func(at events.Seq) {
+		if progress != nil {
+			progress(min(at, head), head)
+		}
+	}
+	if archive, ok := p.(Archive); ok && head > 0 {
+		return collect(ctx, r.source, archive, db, head, nil, tell)
+	}
+	gathered, ok := p.(Gathered)
+	if !ok {
+		return nil
+	}
+	archive, home := r.archive()
+	if archive == nil {
+		return nil
+	}
+	err = gatherFrom(ctx, r.source, archive, home, []target{{gathered, db}}, tell)
+	if err != nil && home.Current().Fault() != nil && db.Fault() == nil && db.Checkpoint().IsZero() {
+		return nil // the archive broke on the way: the log has everything too
+	}
+	return err
+}
+
+// archive is the archive while it is in service.
+func (r *Runner) archive() (Archive, *viewdb.Home) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	var views []View
+	for _, s := range r.views {
+		if s.fault == nil {
+			views = append(views, s.View)
+		}
+	}
+	return archiveOf(views)
 }
 
 // closeBehind is how many events may be applied while every other view waits.

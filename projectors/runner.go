@@ -20,6 +20,13 @@ type Listener struct {
 	Rebuilt     func(view string, seq events.Seq)                     // a new generation serves
 }
 
+// each hears of an event when it cannot be read.
+func (l Listener) each(r Recorded) {
+	if r.Err != nil && l.Quarantined != nil {
+		l.Quarantined(r.About, r.Seq, r.Err)
+	}
+}
+
 // View is one view of a Runner: its projector and where it lives.
 type View struct {
 	Projector Projector
@@ -68,6 +75,9 @@ func NewRunner(source Source, views []View, listener Listener) *Runner {
 // out, recovered and brought up to date beside the others, which go on. Call Run
 // once at a time; the views' homes must stay open until it has returned.
 func (r *Runner) Run(ctx context.Context) error {
+	if err := r.fillEmptyViews(ctx); err != nil {
+		return err
+	}
 	start, err := r.start(ctx)
 	if err != nil {
 		return err
@@ -87,12 +97,26 @@ func (r *Runner) Run(ctx context.Context) error {
 		for i, s := range stored {
 			rolling = rolling.Add(s)
 			rolls[i] = rolling
-			if err := recorded[i].Err; err != nil && r.listener.Quarantined != nil {
-				r.listener.Quarantined(s.About, s.Seq, err)
-			}
+			r.listener.each(recorded[i])
 		}
 		return r.apply(recorded, rolls)
 	})
+}
+
+// fillEmptyViews fills the views that have nothing yet. One that breaks meanwhile
+// is no reason to stop: it is mended like any other.
+func (r *Runner) fillEmptyViews(ctx context.Context) error {
+	views := make([]View, 0, len(r.views))
+	for _, s := range r.views {
+		views = append(views, s.View)
+	}
+	err := Fill(ctx, r.source, views, r.listener, nil)
+	for _, v := range views {
+		if v.Home.Current().Fault() != nil {
+			return nil //nolint:nilerr // the fault is the view's and known to it
+		}
+	}
+	return err
 }
 
 // start checks every checkpoint against the log and finds the first one.

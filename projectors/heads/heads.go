@@ -17,7 +17,11 @@
 package heads
 
 import (
+	"cmp"
 	"fmt"
+	"maps"
+	"slices"
+	"strings"
 
 	"github.com/google/uuid"
 
@@ -147,49 +151,67 @@ func answerRow(id events.EventID) []byte {
 	return append([]byte{rowAnswer}, u[:]...)
 }
 
-// write puts everything that changed into a batch.
-func (o *overlay) write(b *viewdb.Batch) error {
+// rowSink takes rows: a batch over those before, or a load.
+type rowSink interface {
+	Set(key, value []byte) error
+	Delete(key []byte) error
+}
+
+// write puts everything that changed into rows; an aggregate's entities go in
+// the order of their keys.
+func (o *overlay) write(out rowSink) error {
 	for a, entities := range o.entities {
-		for key, e := range entities {
-			if e == nil {
-				if err := b.Delete(entityRow(a, key)); err != nil {
-					return err
-				}
-				continue
-			}
-			raw, err := events.EncodeEntity(e)
-			if err != nil {
-				return err
-			}
-			if err := b.Set(entityRow(a, key), raw); err != nil {
-				return err
-			}
+		if err := writeEntities(out, a, entities); err != nil {
+			return err
 		}
 	}
 	for a, h := range o.heads {
-		if err := set(b, headRow(a), &h); err != nil {
+		if err := set(out, headRow(a), &h); err != nil {
 			return err
 		}
 	}
 	for id, answer := range o.answers {
-		if err := set(b, answerRow(id), &answer); err != nil {
+		if err := set(out, answerRow(id), &answer); err != nil {
 			return err
 		}
 	}
 	for id, a := range o.issued {
-		if err := b.Set(issuedRow(id), a.Key()); err != nil {
+		if err := out.Set(issuedRow(id), a.Key()); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func set(b *viewdb.Batch, key []byte, v wire.Fields) error {
+func writeEntities(out rowSink, a events.Aggregate, entities map[events.EntityKey]events.Entity) error {
+	keys := slices.SortedFunc(maps.Keys(entities), func(x, y events.EntityKey) int {
+		return cmp.Or(cmp.Compare(x.Kind, y.Kind), strings.Compare(x.ID, y.ID))
+	})
+	for _, key := range keys {
+		e := entities[key]
+		if e == nil {
+			if err := out.Delete(entityRow(a, key)); err != nil {
+				return err
+			}
+			continue
+		}
+		raw, err := events.EncodeEntity(e)
+		if err != nil {
+			return err
+		}
+		if err := out.Set(entityRow(a, key), raw); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func set(out rowSink, key []byte, v wire.Fields) error {
 	raw, err := events.Marshal(v)
 	if err != nil {
 		return err
 	}
-	return b.Set(key, raw)
+	return out.Set(key, raw)
 }
 
 // rows is the facts on disk.

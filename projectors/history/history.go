@@ -10,6 +10,7 @@
 //	g <seq 8>                     recorded time of an event recorded before one that precedes it
 //	a <actor> <block 8>           postings by actor
 //	r <run 16> <block 8>          postings by run
+//	u <aggregate 17> <seq 8>      an event that could not be decoded, without a value
 //	y <type> <block 8>            postings by type
 //
 // An event has one row of its own, its body. What else is kept of it is appended
@@ -24,6 +25,7 @@
 package history
 
 import (
+	"bytes"
 	"encoding/binary"
 	"fmt"
 
@@ -41,12 +43,13 @@ const (
 )
 
 const (
-	rowBody      = 'b'
-	rowPlaces    = 's'
-	rowRegressed = 'g'
-	rowActor     = 'a'
-	rowRun       = 'r'
-	rowType      = 'y'
+	rowBody       = 'b'
+	rowPlaces     = 's'
+	rowRegressed  = 'g'
+	rowActor      = 'a'
+	rowRun        = 'r'
+	rowUnreadable = 'u'
+	rowType       = 'y'
 )
 
 // Projector keeps every event, those that cannot be decoded too.
@@ -88,6 +91,11 @@ func keep(b *viewdb.Batch, r projectors.Recorded, latest events.Time) error {
 	p := place{about: r.About, latest: latest, more: r.Event.More}
 	if err := b.Append(placeRow(r.Seq), p.append(nil)); err != nil {
 		return err
+	}
+	if r.Err != nil {
+		if err := b.Set(unreadableRow(r.About, r.Seq), nil); err != nil {
+			return err
+		}
 	}
 	for _, term := range terms(r) {
 		if err := b.Append(postingRow(term, r.Seq), appendPosting(nil, r.Seq)); err != nil {
@@ -140,6 +148,19 @@ func bodyPrefix(a events.Aggregate) []byte { return a.AppendKey([]byte{rowBody})
 
 func bodyRow(a events.Aggregate, seq events.Seq) []byte { return viewdb.AppendSeq(bodyPrefix(a), seq) }
 
+func unreadableRow(a events.Aggregate, seq events.Seq) []byte {
+	return viewdb.AppendSeq(a.AppendKey([]byte{rowUnreadable}), seq)
+}
+
+// parseBodyRow reads the key of a body or of an unreadable event.
+func parseBodyRow(key []byte) (about events.Aggregate, seq events.Seq, err error) {
+	if len(key) != 1+17+8 {
+		return about, 0, fmt.Errorf("%w: a key of %d bytes where one of 26 belongs", viewdb.ErrCorrupt, len(key))
+	}
+	about, _ = events.AggregateFromKey(key[1:18]) // zero: an event of none of ours
+	return about, events.Seq(binary.BigEndian.Uint64(key[18:])), nil
+}
+
 func actorPrefix(actor string) []byte { return viewdb.AppendString([]byte{rowActor}, actor) }
 
 func runPrefix(run events.RunID) []byte { u := run.UUID(); return append([]byte{rowRun}, u[:]...) }
@@ -158,24 +179,50 @@ func appendBody(dst []byte, s events.Stored) []byte {
 }
 
 // parseBody reads what appendBody wrote; the result keeps no part of raw.
-func parseBody(about events.Aggregate, seq events.Seq, raw []byte) (s events.Stored, err error) {
-	corrupt := fmt.Errorf("%w: the body of event %d ends early", viewdb.ErrCorrupt, seq)
+func parseBody(about events.Aggregate, seq events.Seq, raw []byte) (events.Stored, error) {
+	s, err := names(nil).parseBody(about, seq, raw)
+	s.Data = bytes.Clone(s.Data)
+	return s, err
+}
+
+// names keeps one copy of each type and source that it has met.
+type names map[string]string
+
+// maxNames bounds how many it keeps.
+const maxNames = 1000
+
+func (n names) of(raw []byte) string {
+	if s, ok := n[string(raw)]; ok {
+		return s
+	}
+	s := string(raw)
+	if n != nil && len(n) < maxNames {
+		n[s] = s
+	}
+	return s
+}
+
+// parseBody reads what appendBody wrote; the result's data is part of raw.
+func (n names) parseBody(about events.Aggregate, seq events.Seq, raw []byte) (s events.Stored, err error) {
+	corrupt := func() error { return fmt.Errorf("%w: the body of event %d ends early", viewdb.ErrCorrupt, seq) }
 	if len(raw) < 16 {
-		return s, corrupt
+		return s, corrupt()
 	}
 	s = events.Stored{Seq: seq, About: about, ID: events.IDFromUUID[events.EventID](uuid.UUID(raw[:16]))}
-	raw = raw[16:]
-	for _, field := range []func(string){
-		func(v string) { s.Type = events.Type(v) },
-		func(v string) { s.Source = v },
-	} {
-		n, width := binary.Uvarint(raw)
-		if width <= 0 || uint64(len(raw)-width) < n {
-			return s, corrupt
-		}
-		field(string(raw[width : width+int(n)]))
-		raw = raw[width+int(n):]
+	typ, raw, ok1 := cutText(raw[16:])
+	source, raw, ok2 := cutText(raw)
+	if !ok1 || !ok2 {
+		return s, corrupt()
 	}
-	s.Data = append([]byte(nil), raw...)
+	s.Type, s.Source, s.Data = events.Type(n.of(typ)), n.of(source), raw
 	return s, nil
+}
+
+// cutText reads a length and that many bytes from the front of raw.
+func cutText(raw []byte) (text, rest []byte, ok bool) {
+	n, width := binary.Uvarint(raw)
+	if width <= 0 || uint64(len(raw)-width) < n {
+		return nil, nil, false
+	}
+	return raw[width : width+int(n)], raw[width+int(n):], true
 }

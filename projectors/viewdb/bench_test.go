@@ -97,14 +97,15 @@ func BenchmarkLoad(b *testing.B) {
 	rows := 0
 	for b.Loop() {
 		db := open(b, config(b.TempDir(), nil))
-		err := db.Load(func(set func(key, value []byte) error) error {
+		err := load(db, at(1), func(l *viewdb.Load) error {
+			p := l.Part()
 			for i := range benchRows {
-				if err := set(rowKey(i), benchValue); err != nil {
+				if err := p.Set(rowKey(i), benchValue); err != nil {
 					return err
 				}
 			}
 			return nil
-		}, at(1))
+		})
 		if err != nil {
 			b.Fatal(err)
 		}

@@ -191,8 +191,8 @@ func TestReadOnly(t *testing.T) {
 	cfg.ReadOnly = true
 	db = open(t, cfg)
 	checkRows(t, db)
-	none := func(func(key, value []byte) error) error { return nil }
-	for _, err := range []error{commitRows(db.NewBatch(), 2), db.Flush(), db.Load(none, at(2))} {
+	_, load := db.BeginLoad()
+	for _, err := range []error{commitRows(db.NewBatch(), 2), db.Flush(), load} {
 		if !errors.Is(err, viewdb.ErrReadOnly) {
 			t.Error(err)
 		}
@@ -323,41 +323,5 @@ func TestDigestIsOfTheRowsAlone(t *testing.T) {
 	shared.Close()
 	if len(digests) != 1 {
 		t.Errorf("equal rows have %d digests", len(digests))
-	}
-}
-
-func TestLoad(t *testing.T) {
-	t.Parallel()
-	cfg := config("v", vfs.NewMem())
-	db := open(t, cfg)
-	fill := func(set func(key, value []byte) error) error {
-		for i := range 1000 {
-			if err := set(rowKey(i), []byte("v")); err != nil {
-				return err
-			}
-		}
-		return nil
-	}
-	unsorted := func(set func(key, value []byte) error) error {
-		return errors.Join(fill(set), set(rowKey(0), nil))
-	}
-	if err := db.Load(unsorted, at(9)); !errors.Is(err, viewdb.ErrUnsorted) {
-		t.Error(err)
-	}
-	if got := list(t, db); len(got) != 0 || !db.Checkpoint().IsZero() {
-		t.Fatalf("%d rows at %d after a failed load", len(got), db.Checkpoint().Seq)
-	}
-	if err := db.Load(fill, at(9)); err != nil {
-		t.Fatal(err)
-	}
-	if err := db.Load(fill, at(10)); !errors.Is(err, viewdb.ErrNotEmpty) {
-		t.Error(err)
-	}
-	if err := db.Close(); err != nil {
-		t.Fatal(err)
-	}
-	db = open(t, cfg)
-	if got := list(t, db); len(got) != 1000 || db.Checkpoint() != at(9) {
-		t.Errorf("%d rows at %d", len(got), db.Checkpoint().Seq)
 	}
 }

@@ -235,11 +235,12 @@ func everyCall(db *viewdb.DB) map[string]error {
 	nothing := func(_, _ []byte) error { return nil }
 	_, _, get := db.Get([]byte("x"))
 	_, snapshot := db.Snapshot()
+	_, load := db.BeginLoad()
 	b := db.NewBatch()
 	return map[string]error{
 		"get": get, "snapshot": snapshot, "scan": db.Scan(nil, nil, nothing), "reverse": db.ScanReverse(nil, nil, nothing),
 		"commit": b.Commit(at(1 << 40)), "clear": b.Clear([]byte("x")), "flush": db.Flush(), "save": db.SaveTo("elsewhere"),
-		"load": db.Load(func(func(_, _ []byte) error) error { return nil }, at(1<<40)),
+		"load": load,
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"sync"
 
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/objstorage/objstorageprovider"
@@ -13,117 +14,232 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 )
 
-// loadTableBytes is the size at which a load begins its next table.
-const loadTableBytes = 64 << 20
+// loadTableBytes is the size at which a load begins its next table. Tables are
+// also where DB.Split cuts.
+const loadTableBytes = 16 << 20
 
-// Load fills an empty view with rows that come in ascending key order, much
-// faster than batches do: fill calls set for every row. Rows and checkpoint
-// become visible all at once, and are on disk, synced, when Load returns. After
-// an error the view is still empty. The error matches ErrUnsorted when a key
-// does not ascend, ErrNotEmpty when the view has rows.
-func (db *DB) Load(fill func(set func(key, value []byte) error) error, cp Checkpoint) error {
-	return db.work("load", func() error {
-		db.commits.Lock()
-		defer db.commits.Unlock()
-		if err := db.checkEmpty(); err != nil {
-			return err
-		}
-		l := &loader{db: db, dir: db.fs.PathJoin(db.cfg.Dir, "load")}
-		err := l.run(fill, cp)
-		// Ingested tables are linked into the store; these names go either way.
-		err = errors.Join(err, db.fs.RemoveAll(l.dir))
-		if err != nil {
-			return err
-		}
-		return db.advance(cp)
-	})
+// Load fills an empty view, much faster than batches do: it writes tables beside
+// the store, from several goroutines if they like, each with a [Part] of its
+// own. Rows and checkpoint become visible all at once with Commit. No batch may
+// be committed meanwhile.
+type Load struct {
+	db  *DB
+	dir string
+
+	mu     sync.Mutex
+	files  int
+	tables []string
+	parts  []*Part
+	sorted []rowSource
+	closed bool
+}
+
+// BeginLoad begins to fill the view. The error matches ErrNotEmpty when it has
+// rows. Close the Load in any case.
+func (db *DB) BeginLoad() (*Load, error) {
+	if err := db.use(); err != nil {
+		return nil, err
+	}
+	l := &Load{db: db, dir: db.fs.PathJoin(db.cfg.Dir, "load")}
+	err := db.checkEmpty()
+	if err == nil {
+		err = errors.Join(db.fs.RemoveAll(l.dir), db.fs.MkdirAll(l.dir, 0o755))
+	}
+	if err != nil {
+		db.release()
+		return nil, fmt.Errorf("load view %s: %w", db.cfg.Name, db.noted(err))
+	}
+	return l, nil
 }
 
 func (db *DB) checkEmpty() error {
-	if !db.Checkpoint().IsZero() {
+	switch {
+	case db.cfg.ReadOnly:
+		return ErrReadOnly
+	case !db.Checkpoint().IsZero():
 		return ErrNotEmpty
 	}
 	return db.Scan(nil, nil, func([]byte, []byte) error { return ErrNotEmpty })
 }
 
-// loader writes rows into tables of their own beside the store.
-type loader struct {
-	db     *DB
-	dir    string
-	tables []string
-	table  *sstable.Writer
-	last   []byte // the key before, to name in an error
+// Commit makes the rows of every part visible, with their checkpoint; when it
+// returns they are on disk, synced. After an error the view is still empty. The
+// error matches ErrUnsorted when parts overlap.
+func (l *Load) Commit(cp Checkpoint) error {
+	return l.db.work("load", func() error {
+		l.db.commits.Lock()
+		defer l.db.commits.Unlock()
+		if err := l.db.checkEmpty(); err != nil {
+			return err
+		}
+		raw, err := cp.MarshalBinary()
+		if err != nil {
+			return err
+		}
+		for _, p := range l.parts {
+			if err := p.close(); err != nil {
+				return err
+			}
+		}
+		if err := l.merge(); err != nil {
+			return err
+		}
+		last := run{load: l}
+		if err := errors.Join(last.add(checkpointKey, raw), last.finish()); err != nil {
+			return err
+		}
+		if err := l.db.pebble.Ingest(context.Background(), l.tables); err != nil {
+			return err
+		}
+		return l.db.advance(cp)
+	})
 }
 
-func (l *loader) run(fill func(set func(key, value []byte) error) error, cp Checkpoint) error {
-	fs := l.db.fs
-	if err := errors.Join(fs.RemoveAll(l.dir), fs.MkdirAll(l.dir, 0o755)); err != nil {
-		return err
+// Close throws away what was not committed; after Commit it only tidies up. No
+// part may be used any more.
+func (l *Load) Close() error {
+	if l.closed {
+		return nil
 	}
-	raw, err := cp.MarshalBinary()
-	if err != nil {
-		return err
+	l.closed = true
+	defer l.db.release()
+	var errs []error
+	for _, p := range l.parts {
+		errs = append(errs, p.drop())
 	}
-	// The checkpoint sorts before every row, so it comes first, and in the
-	// same ingestion as they do.
-	if err = l.add(checkpointKey, raw); err == nil {
-		err = fill(l.set)
+	for _, s := range l.sorted {
+		errs = append(errs, s.close())
 	}
-	if err = errors.Join(err, l.finish()); err != nil {
-		return err
-	}
-	return l.db.pebble.Ingest(context.Background(), l.tables)
+	// Ingested tables are linked into the store; these names go either way.
+	return errors.Join(append(errs, l.db.fs.RemoveAll(l.dir))...)
 }
 
-func (l *loader) set(key, value []byte) error {
+// file names a new file of the load.
+func (l *Load) file(suffix string) string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.files++
+	return l.db.fs.PathJoin(l.dir, strconv.Itoa(l.files)+suffix)
+}
+
+// Part is the rows that one goroutine loads.
+type Part struct {
+	load   *Load
+	runs   [256]*run // by prefix byte
+	sorter sorter
+}
+
+// Part begins a part.
+func (l *Load) Part() *Part {
+	p := &Part{load: l, sorter: sorter{load: l}}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.parts = append(l.parts, p)
+	return p
+}
+
+// Set puts a row whose key is greater than those before it with the same prefix
+// byte; the error matches ErrUnsorted when it is not. Both slices are copied.
+func (p *Part) Set(key, value []byte) error {
 	if err := checkKey(key); err != nil {
 		return err
 	}
-	if bytes.Compare(key, l.last) <= 0 {
-		return fmt.Errorf("%w: %x after %x", ErrUnsorted, key, l.last)
+	r := p.runs[key[0]]
+	if r == nil {
+		r = &run{load: p.load}
+		p.runs[key[0]] = r
 	}
-	if l.table.Raw().EstimatedSize() >= loadTableBytes {
-		if err := l.finish(); err != nil {
+	return r.set(key, value)
+}
+
+// Add puts a row in any order. Rows with the prefix byte of such a row must all
+// come by Add; of those with one key the one with the highest rank stays. Both
+// slices are copied.
+func (p *Part) Add(key, value []byte, rank uint64) error {
+	if err := checkKey(key); err != nil {
+		return err
+	}
+	return p.sorter.add(key, value, rank)
+}
+
+// Break says that other parts may have rows, by Set, between those before and
+// those that come.
+func (p *Part) Break() error {
+	var errs []error
+	for _, r := range p.runs {
+		if r != nil {
+			errs = append(errs, r.finish())
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// close ends the part's tables and hands its sorted rows to the load.
+func (p *Part) close() error {
+	return errors.Join(p.Break(), p.sorter.finish())
+}
+
+func (p *Part) drop() error {
+	p.sorter = sorter{load: p.load}
+	return p.Break()
+}
+
+// run writes ascending rows into tables.
+type run struct {
+	load  *Load
+	table *sstable.Writer
+	last  []byte // the key before
+}
+
+func (r *run) set(key, value []byte) error {
+	if bytes.Compare(key, r.last) <= 0 {
+		return fmt.Errorf("%w: %x after %x", ErrUnsorted, key, r.last)
+	}
+	if r.table != nil && r.table.Raw().EstimatedSize() >= loadTableBytes {
+		if err := r.finish(); err != nil {
 			return err
 		}
 	}
-	return l.add(key, value)
+	return r.add(key, value)
 }
 
-func (l *loader) add(key, value []byte) error {
-	if l.table == nil {
-		if err := l.begin(); err != nil {
+func (r *run) add(key, value []byte) error {
+	if r.table == nil {
+		if err := r.begin(); err != nil {
 			return err
 		}
 	}
-	l.last = append(l.last[:0], key...)
-	return l.table.Set(key, value)
+	r.last = append(r.last[:0], key...)
+	return r.table.Set(key, value)
 }
 
-func (l *loader) begin() error {
-	name := l.db.fs.PathJoin(l.dir, strconv.Itoa(len(l.tables))+".sst")
+func (r *run) begin() error {
+	l := r.load
+	name := l.file(".sst")
 	f, err := l.db.fs.Create(name, vfs.WriteCategoryUnspecified)
 	if err != nil {
 		return err
 	}
+	l.mu.Lock()
 	l.tables = append(l.tables, name)
-	l.table = sstable.NewWriter(objstorageprovider.NewFileWritable(f), l.db.tableOptions())
+	l.mu.Unlock()
+	r.table = sstable.NewWriter(objstorageprovider.NewFileWritable(f), l.db.tableOptions())
 	return nil
 }
 
-func (l *loader) finish() error {
-	if l.table == nil {
+func (r *run) finish() error {
+	if r.table == nil {
 		return nil
 	}
-	err := l.table.Close()
-	l.table = nil
+	err := r.table.Close()
+	r.table = nil
 	return err
 }
 
 // tableOptions are those of the store's lowest level, where a load ends up.
 func (db *DB) tableOptions() sstable.WriterOptions {
-	opts := &pebble.Options{FormatMajorVersion: storeFormat, FS: db.fs}
+	opts := &pebble.Options{FormatMajorVersion: storeFormat, FS: db.fs, Merger: appender}
 	setLevels(opts)
 	opts.EnsureDefaults()
-	return opts.MakeWriterOptions(0, storeFormat.MaxTableFormat())
+	return opts.MakeWriterOptions(len(opts.Levels)-1, storeFormat.MaxTableFormat())
 }

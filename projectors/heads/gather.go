@@ -1,0 +1,92 @@
+package heads
+
+import (
+	"github.com/google/uuid"
+
+	"tenantcatalogue/catalogue"
+	"tenantcatalogue/events"
+	"tenantcatalogue/projectors"
+	"tenantcatalogue/projectors/viewdb"
+)
+
+var _ projectors.Gathered = Projector{}
+
+// Gather begins to make the rows aggregate by aggregate.
+func (Projector) Gather(part *viewdb.Part) projectors.Gatherer {
+	g := &gatherer{part: part}
+	g.overlay = newOverlay(nothing{})
+	return g
+}
+
+// gatherer is the facts of one aggregate at a time. Answers and issued ids stand
+// under keys of their own and go to the part at once.
+type gatherer struct {
+	*overlay
+	part  *viewdb.Part
+	about events.Aggregate
+	seq   events.Seq // of the event being folded
+}
+
+// Add folds the next event.
+func (g *gatherer) Add(p *projectors.Past) error {
+	if p.About != g.about {
+		if err := g.Close(); err != nil {
+			return err
+		}
+		g.about = p.About
+	}
+	g.seq = p.Seq
+	e, err := p.Decode()
+	if err != nil {
+		return catalogue.Quarantine(g, p.Stored)
+	}
+	return catalogue.Fold(g, e)
+}
+
+// PutAnswer writes the answer's row; the last one to an id counts.
+func (g *gatherer) PutAnswer(id events.EventID, a catalogue.Answer) error {
+	raw, err := events.Marshal(&a)
+	if err != nil {
+		return err
+	}
+	return g.part.Add(answerRow(id), raw, uint64(g.seq))
+}
+
+// PutIssued writes the row of an id; the last one it was issued to counts.
+func (g *gatherer) PutIssued(id uuid.UUID, a events.Aggregate) error {
+	return g.part.Add(issuedRow(id), a.Key(), uint64(g.seq))
+}
+
+// Close writes the last aggregate's rows.
+func (g *gatherer) Close() error {
+	err := g.write(loadSink{g.part})
+	clear(g.entities)
+	clear(g.heads)
+	return err
+}
+
+// loadSink puts rows into a load.
+type loadSink struct{ *viewdb.Part }
+
+// Delete has nothing to take away: the store was empty.
+func (loadSink) Delete([]byte) error { return nil }
+
+// nothing is the facts before the first event.
+type nothing struct{}
+
+func (nothing) entity(events.Aggregate, events.EntityKey) (events.Entity, error) { return nil, nil }
+
+func (nothing) entityKeys(events.Aggregate, events.EntityKind) ([]events.EntityKey, error) {
+	return nil, nil
+}
+
+// Head is the zero head.
+func (nothing) Head(events.Aggregate) (catalogue.Head, error) { return catalogue.Head{}, nil }
+
+// Answer finds none.
+func (nothing) Answer(events.EventID) (a catalogue.Answer, found bool, err error) {
+	return a, false, nil
+}
+
+// Issued finds none.
+func (nothing) Issued(uuid.UUID) (a events.Aggregate, found bool, err error) { return a, false, nil }

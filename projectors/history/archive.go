@@ -1,0 +1,134 @@
+package history
+
+import (
+	"bytes"
+
+	"tenantcatalogue/events"
+	"tenantcatalogue/projectors"
+	"tenantcatalogue/projectors/viewdb"
+)
+
+var _ projectors.Archive = Projector{}
+
+// Collect begins to fill the history from the first event on.
+func (Projector) Collect(part *viewdb.Part) projectors.Collector {
+	return &collector{part: part, postings: map[string][]byte{}}
+}
+
+// collector writes each row once, whole: places and postings when their last
+// event has come.
+type collector struct {
+	part     *viewdb.Part
+	at       events.Seq
+	latest   events.Time
+	places   []byte
+	postings map[string][]byte // by term
+	body     []byte
+}
+
+// Add keeps the next event.
+func (c *collector) Add(r projectors.Recorded) error {
+	if err := c.turn(r.Seq); err != nil {
+		return err
+	}
+	c.body = appendBody(c.body[:0], r.Stored)
+	if err := c.part.Add(bodyRow(r.About, r.Seq), c.body, 0); err != nil {
+		return err
+	}
+	if r.Err != nil {
+		if err := c.part.Add(unreadableRow(r.About, r.Seq), nil, 0); err != nil {
+			return err
+		}
+	} else if r.Event.RecordedTime < c.latest {
+		if err := c.part.Set(regressedRow(r.Seq), timeBytes(r.Event.RecordedTime)); err != nil {
+			return err
+		}
+	}
+	c.latest = max(c.latest, r.Event.RecordedTime)
+	c.places = place{about: r.About, latest: c.latest, more: r.Event.More}.append(c.places)
+	for _, term := range terms(r) {
+		c.postings[string(term)] = appendPosting(c.postings[string(term)], r.Seq)
+	}
+	c.at = r.Seq
+	return nil
+}
+
+// turn writes the rows that an event no longer belongs to.
+func (c *collector) turn(seq events.Seq) error {
+	if c.at == 0 {
+		return nil
+	}
+	if row := placeRow(c.at); !bytes.Equal(row, placeRow(seq)) {
+		if err := c.part.Set(row, c.places); err != nil {
+			return err
+		}
+		c.places = c.places[:0]
+	}
+	if c.at>>postingBits == seq>>postingBits {
+		return nil
+	}
+	for term, posting := range c.postings {
+		if err := c.part.Add(postingRow([]byte(term), c.at), posting, 0); err != nil {
+			return err
+		}
+	}
+	clear(c.postings)
+	return nil
+}
+
+// Close writes the rows that are not full.
+func (c *collector) Close() error {
+	const never = ^events.Seq(0) // in nobody's row
+	return c.turn(never)
+}
+
+// Split cuts the bodies between aggregates.
+func (Projector) Split(db *viewdb.DB, n int) ([][]byte, error) {
+	lower, upper := []byte{rowBody}, []byte{rowBody + 1}
+	cuts, err := db.Split(lower, upper, n)
+	if err != nil {
+		return nil, err
+	}
+	bounds := [][]byte{lower}
+	for _, cut := range cuts {
+		const aggregate = 1 + 17
+		if len(cut) >= aggregate && !bytes.Equal(cut[:aggregate], bounds[len(bounds)-1]) {
+			bounds = append(bounds, cut[:aggregate])
+		}
+	}
+	return append(bounds, upper), nil
+}
+
+// Scan reads the events between two bounds of Split.
+func (Projector) Scan(r viewdb.Reader, lower, upper []byte, fn func(*projectors.Past) error) error {
+	unreadable, err := unreadable(r, lower, upper)
+	if err != nil {
+		return err
+	}
+	names := names{}
+	return r.Scan(lower, upper, func(key, value []byte) error {
+		about, seq, err := parseBodyRow(key)
+		if err != nil {
+			return err
+		}
+		_, bad := unreadable[seq]
+		p := projectors.Past{Unreadable: bad}
+		if p.Stored, err = names.parseBody(about, seq, value); err != nil {
+			return err
+		}
+		return fn(&p)
+	})
+}
+
+// unreadable lists the events that could not be decoded, of the aggregates
+// between two bounds.
+func unreadable(r viewdb.Reader, lower, upper []byte) (map[events.Seq]struct{}, error) {
+	seqs := map[events.Seq]struct{}{}
+	within := func(bound []byte) []byte { return append([]byte{rowUnreadable + bound[0] - rowBody}, bound[1:]...) }
+	err := r.Scan(within(lower), within(upper), func(key, _ []byte) error {
+		_, seq, err := parseBodyRow(key)
+		seqs[seq] = struct{}{}
+		return err
+	})
+	return seqs, err
+}
