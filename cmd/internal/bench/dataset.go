@@ -81,10 +81,11 @@ func Prepare(ctx context.Context, dir string, tenants int, tell drill.Tell) (Dat
 	if entries, err := os.ReadDir(dir); err == nil && len(entries) > 0 {
 		return d, fmt.Errorf("%s is not empty and holds no whole data set; remove it, or name another directory", dir)
 	}
-	if err := d.write(ctx, tell); err != nil {
-		return d, fmt.Errorf("prepare %s: %w", dir, err)
+	var err error
+	if d.Events, err = d.write(ctx, tell); err == nil {
+		err = d.follow(ctx, tell)
 	}
-	if err := d.follow(ctx, tell); err != nil {
+	if err != nil {
 		return d, fmt.Errorf("prepare %s: %w", dir, err)
 	}
 	d.Seconds = time.Since(began).Seconds()
@@ -95,28 +96,27 @@ func Prepare(ctx context.Context, dir string, tenants int, tell drill.Tell) (Dat
 	return d, os.WriteFile(filepath.Join(dir, datasetFile), raw, 0o600)
 }
 
-// write writes the log and the heads.
-func (d *Dataset) write(ctx context.Context, tell drill.Tell) (err error) {
+// write writes the log and the heads and tells how many events there are.
+func (d Dataset) write(ctx context.Context, tell drill.Tell) (head events.Seq, err error) {
 	clock := drill.NewClock(drill.Begins, time.Now)
 	sys, err := daemon.Open(ctx, daemon.Config{DataDir: d.Data(), Clock: clock.Now, Paused: true})
 	if err != nil {
-		return err
+		return 0, err
 	}
 	defer func() { err = errors.Join(err, sys.Close(context.WithoutCancel(ctx))) }()
 	if err := d.Cast().Live(ctx, drill.System{Service: sys.Service, Log: sys.Log, Clock: clock}, tell); err != nil {
-		return err
+		return 0, err
 	}
-	d.Events, err = sys.Log.Head(ctx)
-	return err
+	return sys.Log.Head(ctx)
 }
 
 // follow lets the views follow.
-func (d *Dataset) follow(ctx context.Context, tell drill.Tell) error {
+func (d Dataset) follow(ctx context.Context, tell drill.Tell) error {
 	sys, err := open(ctx, daemon.Config{DataDir: d.Data()}, tell)
 	if err != nil {
 		return err
 	}
-	return sys.Close(context.WithoutCancel(ctx))
+	return errors.Join(settled(ctx, sys), sys.Close(context.WithoutCancel(ctx)))
 }
 
 // copyTree copies a data directory that nobody has open. Pebble's tables are

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"os"
 	"path/filepath"
 	"time"
@@ -93,7 +94,7 @@ func (e *Env) to(ctx context.Context, m mode) (*daemon.System, error) {
 		return nil, err
 	}
 	e.sys, e.mode = sys, m
-	return sys, nil
+	return sys, settled(ctx, sys)
 }
 
 // open opens a catalogue and waits for its views, unless they are paused.
@@ -133,6 +134,30 @@ func caughtUp(ctx context.Context, sys *daemon.System, tell drill.Tell) error {
 			return sys.Err()
 		}
 	}
+}
+
+// settled waits until the views have compacted what they have written, or what is
+// left of that no longer shrinks.
+func settled(ctx context.Context, sys *daemon.System) error {
+	const enough = 2 * time.Second
+	tick := time.NewTicker(enough / 10)
+	defer tick.Stop()
+	least, since := uint64(math.MaxUint64), time.Now()
+	for least > 0 && time.Since(since) < enough {
+		debt := uint64(0)
+		for _, home := range sys.Homes {
+			debt += home.Current().Metrics().CompactDebt
+		}
+		if debt < least {
+			least, since = debt, time.Now()
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+	return nil
 }
 
 func (e *Env) copy(ctx context.Context) (string, error) {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/google/uuid"
@@ -93,9 +94,15 @@ type sent struct {
 	seq        events.Seq
 }
 
+// mostWaiting is how many requests of an open loop may wait for their answers:
+// some seconds' worth. Behind that there is nothing more to learn.
+const mostWaiting = 20_000
+
 // openLoop publishes at a rate until it is told to end, whatever the answers do:
-// what is late counts as late, from when it was due.
-func openLoop(ctx context.Context, to publisher, perSecond int, t *traffic, more func(i int) bool) ([]sent, error) {
+// what is late counts as late, from when it was due. It ends early when too many
+// wait, and says so; the samples tell the rest.
+func (e *Env) openLoop(ctx context.Context, to publisher, perSecond int, more func(i int) bool) ([]sent, error) {
+	t := e.traffic()
 	type answer struct {
 		sent
 		err error
@@ -114,14 +121,20 @@ func openLoop(ctx context.Context, to publisher, perSecond int, t *traffic, more
 		}
 	}()
 	var wg sync.WaitGroup
+	var waiting atomic.Int64
 	began := time.Now()
 	var late error
 	for i := 0; more(i) && late == nil; i++ {
+		if waiting.Add(1) > mostWaiting {
+			e.say("it does not keep up: after %d requests at %d/s more than %d wait", i, perSecond, mostWaiting)
+			break
+		}
 		due := began.Add(time.Duration(i) * time.Second / time.Duration(perSecond))
 		late = sleepUntil(ctx, due)
 		request := catalogue.Request{Events: []events.Event{t.next()}}
 		wg.Go(func() {
 			v := to.Publish(ctx, caller, request)[0]
+			waiting.Add(-1)
 			answers <- answer{sent{due: due, acked: time.Now(), seq: v.Seq}, v.Err}
 		})
 	}

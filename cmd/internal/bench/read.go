@@ -17,6 +17,7 @@ import (
 	"tenantcatalogue/events"
 	"tenantcatalogue/projectors/history"
 	"tenantcatalogue/projectors/tenants"
+	"tenantcatalogue/projectors/viewdb"
 	"tenantcatalogue/replay"
 )
 
@@ -72,6 +73,24 @@ func each(n int, do func(i int) error) (samples, error) { return inTurns(1, n, d
 // anyone is a tenant chosen at random.
 func (e *Env) anyone() events.TenantID { return e.cast.Tenant(rand.IntN(e.Tenants)) }
 
+// lookups reads tenants chosen at random among the first so many, once to warm up
+// and once to measure.
+func (e *Env) lookups(view viewdb.Reader, among int) (took samples, err error) {
+	for range 2 {
+		took, err = each(reads, func(int) error {
+			id := e.cast.Tenant(rand.IntN(among))
+			if _, found, err := tenants.Get(view, id); err != nil || !found {
+				return errors.Join(fmt.Errorf("%s is not to be had", id), err)
+			}
+			return nil
+		})
+		if err != nil {
+			return nil, err
+		}
+	}
+	return took, nil
+}
+
 func readCurrent(ctx context.Context, e *Env) ([]Value, error) {
 	sys, err := e.Serving(ctx)
 	if err != nil {
@@ -82,22 +101,14 @@ func readCurrent(ctx context.Context, e *Env) ([]Value, error) {
 		return nil, err
 	}
 	defer release()
-	get := func(among int) func(int) error {
-		return func(int) error {
-			id := e.cast.Tenant(rand.IntN(among))
-			if _, found, err := tenants.Get(db, id); err != nil || !found {
-				return errors.Join(fmt.Errorf("%s is not to be had", id), err)
-			}
-			return nil
-		}
+	all, err := e.lookups(db, e.Tenants)
+	if err != nil {
+		return nil, err
 	}
-	var took [4]samples
-	for i, among := range []int{e.Tenants, e.Tenants, min(hotTenants, e.Tenants), min(hotTenants, e.Tenants)} {
-		if took[i], err = each(reads, get(among)); err != nil {
-			return nil, err
-		}
+	hot, err := e.lookups(db, min(hotTenants, e.Tenants))
+	if err != nil {
+		return nil, err
 	}
-	all, hot := took[1], took[3]
 	scratch, err := e.Scratch()
 	if err != nil {
 		return nil, err

@@ -91,6 +91,10 @@ func judge(row string, f Figure, size int, values []Value, rivals *Rivals) Resul
 		return out
 	}
 	value := of(func(v Value) float64 { return v.Value })
+	if slices.ContainsFunc(value, math.IsNaN) {
+		r.Note = "a run had no sample of it"
+		return r
+	}
 	r.Value = new(median(value))
 	r.Range = &Range{Value: ends(value)}
 	held := *r.Value
@@ -136,6 +140,14 @@ func (s samples) percentile(p float64) time.Duration {
 	sorted := slices.Sorted(slices.Values(s))
 	rank := int(math.Ceil(p / 100 * float64(len(sorted))))
 	return sorted[min(max(rank, 1), len(sorted))-1]
+}
+
+// p99 is the 99th percentile in ms; not a number without samples.
+func (s samples) p99() float64 {
+	if len(s) == 0 {
+		return math.NaN()
+	}
+	return millis(s.percentile(99))
 }
 
 // micros and millis are a duration as a figure.

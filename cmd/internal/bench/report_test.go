@@ -137,6 +137,15 @@ func TestNotMeasured(t *testing.T) {
 	}
 }
 
+// TestNoSample wants a figure of which a run had no sample not to be a number.
+func TestNoSample(t *testing.T) {
+	t.Parallel()
+	r := judge("row", Figure{Unit: "ms", Target: ratioAtMost(1.5)}, 10, []Value{{3, 2}, {samples(nil).p99(), 2}}, nil)
+	if r.Value != nil || r.Ratio != nil || r.Met != nil || r.Note == "" {
+		t.Errorf("%+v", r)
+	}
+}
+
 // TestJSON pins the names that others read.
 func TestJSON(t *testing.T) {
 	t.Parallel()

@@ -111,7 +111,7 @@ func (e *Env) restore(ctx context.Context, sys *daemon.System, run events.RunID)
 		return r, err
 	}
 	r.certificate = time.Since(r.began) - r.plan - r.apply
-	if int(status.Restored) != e.Deleted || !proof.OK {
+	if status.Restored != e.Deleted || !proof.OK {
 		err = fmt.Errorf("%d of %d tenants came back, %d faults in the certificate", status.Restored, e.Deleted, len(proof.Faults))
 	}
 	return r, err
@@ -135,7 +135,7 @@ func restoreMany(ctx context.Context, e *Env) ([]Value, error) {
 
 // restoreLive measures the same open loop before a restoration and during one.
 func restoreLive(ctx context.Context, e *Env) ([]Value, error) {
-	const seconds = 8
+	const seconds, longest = 8, 60 // before the restoration; of the loop, however long that takes
 	sys, err := e.Writing(ctx)
 	if err != nil {
 		return nil, err
@@ -150,7 +150,9 @@ func restoreLive(ctx context.Context, e *Env) ([]Value, error) {
 	began := time.Now()
 	go func() {
 		var err error
-		list, err = openLoop(ctx, sys.Service, livePerSecond, e.traffic(), func(int) bool { return !over.Load() })
+		list, err = e.openLoop(ctx, sys.Service, livePerSecond, func(i int) bool {
+			return !over.Load() && i < longest*livePerSecond
+		})
 		loop <- err
 	}()
 	if err := sleepUntil(ctx, began.Add(seconds*time.Second)); err != nil {
@@ -165,10 +167,10 @@ func restoreLive(ctx context.Context, e *Env) ([]Value, error) {
 		return nil, err
 	}
 	// The first second is for the loop to settle.
-	without := between(list, began.Add(time.Second), r.began).percentile(99)
+	without := between(list, began.Add(time.Second), r.began).p99()
 	return []Value{
-		{millis(between(list, r.began, r.applied()).percentile(99)), millis(without)},
-		{millis(between(list, r.applied(), r.ended()).percentile(99)), millis(without)},
+		{between(list, r.began, r.applied()).p99(), without},
+		{between(list, r.applied(), r.ended()).p99(), without},
 	}, nil
 }
 

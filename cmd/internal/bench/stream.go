@@ -14,7 +14,10 @@ import (
 	"tenantcatalogue/catalogue/client"
 	"tenantcatalogue/cmd/internal/daemon"
 	"tenantcatalogue/events"
+	"tenantcatalogue/projectors"
 	"tenantcatalogue/projectors/history"
+	"tenantcatalogue/projectors/sidecar"
+	"tenantcatalogue/projectors/tenants"
 	"tenantcatalogue/replay"
 )
 
@@ -39,6 +42,11 @@ func streamRows() []Row {
 			Name: "catch-up", What: "a follower through the gate from empty: delivered, decoded and checked",
 			Figures: []Figure{{Unit: "events/s", Baseline: bareRead, Target: ratioAtLeast(0.7)}},
 			Run:     catchUp,
+		},
+		{
+			Name: "sidecar", What: "a sidecar of the tenants view, from empty until it shows the last event; then lookups in it",
+			Figures: []Figure{{Unit: "events/s", Baseline: bareRead}, {Name: "lookup-p50", Unit: "µs"}},
+			Run:     sidecarFromEmpty,
 		},
 		{
 			Name: "verify", What: "an independent fold of everything",
@@ -104,27 +112,85 @@ func catchUp(ctx context.Context, e *Env) ([]Value, error) {
 	return []Value{v}, err
 }
 
-// follow reads up to head as a service would that has nothing yet.
+// follow reads up to head as a sidecar does that has nothing yet, and checks what
+// it was given against the catalogue's own hash.
 func follow(ctx context.Context, url string, head events.Seq) error {
+	return withClient(url, func(c *client.Client) error {
+		log, err := c.Log(ctx, head)
+		if err != nil {
+			return err
+		}
+		var rolling events.Rolling
+		var recorded []projectors.Recorded
+		err = log.Read(ctx, 0, head, func(stored []events.Stored) error {
+			for _, s := range stored {
+				rolling = rolling.Add(s)
+			}
+			recorded = projectors.Decode(recorded, stored)
+			for _, r := range recorded {
+				if r.Err != nil {
+					return r.Err
+				}
+			}
+			return nil
+		})
+		if proof := log.Proof(); err == nil && (proof.Seq != head || proof.Rolling != rolling) {
+			err = fmt.Errorf("what came does not have the catalogue's hash at %d", head)
+		}
+		return err
+	})
+}
+
+func withClient(url string, f func(*client.Client) error) error {
 	c, err := client.Connect(client.Options{URL: url, Name: "bench"})
 	if err != nil {
 		return err
 	}
 	defer c.Close()
-	atHead := errors.New("at the head")
-	err = c.Follow(ctx, 0, func(s events.Stored) error {
-		if _, err := events.Decode(s); err != nil {
-			return err
-		}
-		if s.Seq == head {
-			return atHead
-		}
-		return nil
-	})
-	if errors.Is(err, atHead) {
-		return nil
+	return f(c)
+}
+
+// sidecarFromEmpty lets a sidecar catch up and reads from it.
+func sidecarFromEmpty(ctx context.Context, e *Env) ([]Value, error) {
+	sys, err := e.Serving(ctx)
+	if err != nil {
+		return nil, err
 	}
-	return err
+	dir, err := e.Scratch()
+	if err != nil {
+		return nil, err
+	}
+	var v Value
+	var took samples
+	err = withGate(ctx, sys, func(*nats.Conn) error {
+		return withClient(sys.Bus.URL(), func(c *client.Client) (err error) {
+			var s *sidecar.Sidecar
+			v, err = besideBare(ctx, sys, func(head events.Seq) (time.Duration, error) {
+				began := time.Now()
+				s, err = sidecar.Open(ctx, c, sidecar.Config{Dir: dir, Views: []projectors.Projector{tenants.New()}})
+				if err != nil {
+					return 0, err
+				}
+				err := s.WaitFor(ctx, head)
+				return time.Since(began), err
+			})
+			if s == nil {
+				return err
+			}
+			defer func() { err = errors.Join(err, s.Close(), os.RemoveAll(dir)) }()
+			if err != nil {
+				return err
+			}
+			view, release, err := s.Acquire(tenants.Name)
+			if err != nil {
+				return err
+			}
+			defer release()
+			took, err = e.lookups(view, e.Tenants)
+			return err
+		})
+	})
+	return []Value{v, {Value: micros(took.percentile(50))}}, err
 }
 
 func verify(ctx context.Context, e *Env) ([]Value, error) {

@@ -69,7 +69,7 @@ func ackToVisible(ctx context.Context, e *Env) ([]Value, error) {
 		return nil, err
 	}
 	watched := watch(ctx, sys)
-	list, err := openLoop(ctx, sys.Service, livePerSecond, e.traffic(), func(i int) bool { return i < seconds*livePerSecond })
+	list, err := e.openLoop(ctx, sys.Service, livePerSecond, func(i int) bool { return i < seconds*livePerSecond })
 	if err != nil {
 		_, _ = watched(0) // the first error says more
 		return nil, err
@@ -93,12 +93,14 @@ func ackToVisible(ctx context.Context, e *Env) ([]Value, error) {
 	}, nil
 }
 
-// sightings are the Seqs that every view was seen to have reached, ascending,
-// and when.
-type sightings []struct {
+// sighting is a Seq that every view was seen to have reached.
+type sighting struct {
 	seq events.Seq
 	at  time.Time
 }
+
+// sightings ascend.
+type sightings []sighting
 
 // when is the moment at which every view showed seq.
 func (s sightings) when(seq events.Seq) time.Time {
@@ -112,10 +114,7 @@ func watch(ctx context.Context, sys *daemon.System) (stop func(events.Seq) (sigh
 	go func() {
 		var out sightings
 		for sys.Runner.WaitFor(ctx, sys.Seq()+1) == nil {
-			out = append(out, struct {
-				seq events.Seq
-				at  time.Time
-			}{sys.Seq(), time.Now()})
+			out = append(out, sighting{sys.Seq(), time.Now()})
 		}
 		done <- out
 	}()
@@ -123,8 +122,7 @@ func watch(ctx context.Context, sys *daemon.System) (stop func(events.Seq) (sigh
 		err := sys.Runner.WaitFor(ctx, last)
 		at := time.Now()
 		cancel()
-		out := <-done
 		// The watcher may have been told to stop before it saw the last one.
-		return append(out, sightings{{last, at}}...), err
+		return append(<-done, sighting{last, at}), err
 	}
 }
