@@ -46,6 +46,7 @@ const flushAnswers = 4096
 type Store struct {
 	db      *viewdb.DB
 	at      viewdb.Checkpoint
+	cache   *cache
 	overlay *overlay
 }
 
@@ -59,7 +60,8 @@ func Open(db *viewdb.DB, stream string) (*Store, error) {
 	if at.Stream != stream {
 		return nil, fmt.Errorf("open heads: %w: they were folded from %s, the log is %s", projectors.ErrOtherLog, at.Stream, stream)
 	}
-	return &Store{db: db, at: at, overlay: newOverlay(rows{db})}, nil
+	cache := newCache(rows{db})
+	return &Store{db: db, at: at, cache: cache, overlay: newOverlay(cache)}, nil
 }
 
 // Seq is the last event folded.
@@ -99,7 +101,8 @@ func (s *Store) Flush() error {
 	}
 	// What was written last is what is asked for next: it stays in memory until
 	// the next flush.
-	s.overlay.sink(rows{s.db})
+	s.cache.wrote(s.overlay)
+	s.overlay.sink(s.cache)
 	return nil
 }
 
