@@ -27,9 +27,9 @@ type flow struct {
 	flying *round // being appended
 	landed chan struct{}
 
-	callers int       // how many calls may be expected to come together
-	patient time.Time // until when they are waited for
-	timer   *time.Timer
+	callers int         // how many calls may be expected to come together
+	patient bool        // they are waited for ...
+	timer   *time.Timer // ... until this fires
 }
 
 func newFlow(w *writer) *flow {
@@ -50,13 +50,13 @@ func (f *flow) run(ctx context.Context, jobs <-chan *job) error {
 		case j, ok := <-from:
 			if !ok {
 				jobs = nil
-				f.patient = time.Time{}
 				break
 			}
 			f.take(ctx, j)
 		case <-f.landed:
 			f.land(ctx)
 		case <-f.timer.C:
+			f.patient = false
 		}
 		f.send(ctx)
 	}
@@ -95,11 +95,8 @@ func (f *flow) send(ctx context.Context) {
 	if f.open == nil || f.flying != nil {
 		return
 	}
-	if size := f.open.next - f.open.base; size < enoughEvents && len(f.open.jobs) < f.callers {
-		if wait := time.Until(f.patient); wait > 0 {
-			f.timer.Reset(wait)
-			return
-		}
+	if f.patient && f.open.next-f.open.base < enoughEvents && len(f.open.jobs) < f.callers {
+		return
 	}
 	r := f.open
 	f.open, f.flying = nil, r
@@ -126,7 +123,8 @@ func (f *flow) land(ctx context.Context) {
 	if f.open != nil {
 		f.callers += len(f.open.jobs)
 	}
-	f.patient = time.Now().Add(linger)
+	f.patient = true
+	f.timer.Reset(linger)
 	f.answer(r.jobs)
 	if void != nil {
 		for _, j := range void.jobs {
