@@ -10,11 +10,14 @@ import (
 	"tenantcatalogue/projectors/history"
 )
 
-// Units are published this many tenants or bytes at a time: enough to fill the
-// bus's batches, little enough to hold in memory and to let others in between.
+// Units are published in flights of this many tenants or bytes, some at once: one
+// is worked out while another is decided, a third is on its way to the log and
+// the views apply a fourth. A flight is large enough to be worth a batch, and
+// small enough to hold in memory and to let others in between.
 const (
-	chunkTenants = 400
-	chunkBytes   = 8 << 20
+	flightTenants = 250
+	flightBytes   = 8 << 20
+	flightsAtOnce = 4
 )
 
 // failureBytes bounds the reasons of all failures together: they go into one
@@ -56,9 +59,8 @@ type application struct {
 	rec      recorded
 	progress Progress
 
-	tenants  []events.TenantID // of the requests that wait
-	requests []catalogue.Request
-	bytes    int
+	next   flight        // being filled
+	flying []chan landed // those on their way, oldest first
 
 	done, added int
 	end         events.Seq
@@ -66,25 +68,37 @@ type application struct {
 	failed      []events.RestoreFailure
 }
 
+// flight is units that are published together.
+type flight struct {
+	tenants  []events.TenantID
+	requests []catalogue.Request
+	bytes    int
+}
+
+// landed is a flight with its answers.
+type landed struct {
+	flight
+	verdicts []catalogue.Verdict
+}
+
 func (a *application) run(ctx context.Context) error {
-	err := a.engine.cfg.History(func(r *history.Reader) error {
+	err := a.engine.cfg.History(func(r *history.Reader) (err error) {
+		defer func() { err = errors.Join(err, a.settle(0)) }()
 		// The plan was drawn at AsOf: seen from there, every target is again
 		// what it was, whatever has come since.
 		then := r.At(a.rec.plan.AsOf)
 		p := Plan{Cut: a.rec.plan.Cut, AsOf: a.rec.plan.AsOf, Ask: Ask{
 			Mode: a.rec.plan.Mode, Cause: a.rec.plan.Cause, Accept: acceptable,
 		}, restoration: restorations(then)}
-		for _, planned := range a.rec.plan.Targets {
-			t, err := p.target(then, planned.Tenant)
-			if err != nil {
-				return err
+		targets := a.rec.plan.Targets
+		err = inOrder(len(targets), func(i int) (Target, error) { return p.target(then, targets[i].Tenant) }, func(i int, t Target) error {
+			if t.Waits() || string(t.digest) != string(targets[i].Digest) || t.Pinned != targets[i].Pinned {
+				return fmt.Errorf("%w: %s would come back to another state now; verify the history", ErrPlanStale, t.Tenant)
 			}
-			if t.Waits() || string(t.digest) != string(planned.Digest) || t.Pinned != planned.Pinned {
-				return fmt.Errorf("%w: %s would come back to another state now; verify the history", ErrPlanStale, planned.Tenant)
-			}
-			if err := a.add(ctx, t); err != nil {
-				return err
-			}
+			return a.add(ctx, t)
+		})
+		if err != nil {
+			return err
 		}
 		return a.publish(ctx)
 	})
@@ -111,46 +125,64 @@ func (a *application) add(ctx context.Context, t Target) error {
 		unit[i].About = events.OfTenant(t.Tenant)
 	}
 	pinned := t.Pinned
-	a.tenants = append(a.tenants, t.Tenant)
-	a.requests = append(a.requests, catalogue.Request{Events: unit, Expect: &pinned})
-	a.bytes += len(t.parts) * partBytes / 2
+	next := &a.next
+	next.tenants = append(next.tenants, t.Tenant)
+	next.requests = append(next.requests, catalogue.Request{Events: unit, Expect: &pinned})
+	next.bytes += len(t.parts) * partBytes / 2
 	if len(t.parts) == 1 {
-		a.bytes -= partBytes / 2 // most are small; the count bounds them
+		next.bytes -= partBytes / 2 // most are small; the count bounds them
 	}
-	if len(a.requests) >= chunkTenants || a.bytes >= chunkBytes {
+	if len(next.requests) >= flightTenants || next.bytes >= flightBytes {
 		return a.publish(ctx)
 	}
 	return nil
 }
 
-// publish asks the Service for the units that wait. A unit that it refuses is a
-// failed target; when it cannot answer, the application stops, to be taken up
-// again.
+// publish asks the Service for the units that wait, once few enough others are on
+// their way.
 func (a *application) publish(ctx context.Context) error {
-	if len(a.requests) == 0 {
+	if len(a.next.requests) == 0 {
 		return nil
 	}
-	verdicts := a.engine.cfg.Service.Publish(ctx, credential, a.requests...)
-	for i, v := range verdicts {
-		switch {
-		case v.Err == nil:
-			a.restored++
-			a.end = max(a.end, v.Seq)
-			if !v.Duplicate {
-				a.added += len(a.requests[i].Events)
-			}
-		case catalogue.Refused(v.Err):
-			a.failed = append(a.failed, events.RestoreFailure{Tenant: a.tenants[i], Why: v.Err.Error()})
-		default:
-			return v.Err
-		}
-		a.done++
+	if err := a.settle(flightsAtOnce - 1); err != nil {
+		return err
 	}
-	if a.progress != nil {
-		a.progress(a.done, len(a.rec.plan.Targets))
-	}
-	a.tenants, a.requests, a.bytes = a.tenants[:0], nil, 0
+	f, answers := a.next, make(chan landed, 1)
+	a.next = flight{}
+	a.flying = append(a.flying, answers)
+	go func() {
+		answers <- landed{f, a.engine.cfg.Service.Publish(ctx, credential, f.requests...)}
+	}()
 	return nil
+}
+
+// settle waits until no more than some flights are on their way. A unit that the
+// Service refuses is a failed target; when it cannot answer, the application
+// stops, to be taken up again.
+func (a *application) settle(atMost int) (err error) {
+	for len(a.flying) > atMost {
+		got := <-a.flying[0]
+		a.flying = a.flying[1:]
+		for i, v := range got.verdicts {
+			switch {
+			case v.Err == nil:
+				a.restored++
+				a.end = max(a.end, v.Seq)
+				if !v.Duplicate {
+					a.added += len(got.requests[i].Events)
+				}
+			case catalogue.Refused(v.Err):
+				a.failed = append(a.failed, events.RestoreFailure{Tenant: got.tenants[i], Why: v.Err.Error()})
+			default:
+				err = v.Err
+			}
+			a.done++
+		}
+		if a.progress != nil {
+			a.progress(a.done, len(a.rec.plan.Targets))
+		}
+	}
+	return err
 }
 
 // finish records the end and waits until it shows in every view.

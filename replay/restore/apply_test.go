@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"tenantcatalogue/catalogue"
@@ -24,11 +25,11 @@ type hooked struct {
 
 	before func(call int) error // an error: the call never reaches the Service
 	after  func(call int) error // an error: the Service has done it, and nobody hears of it
-	calls  int
+	calls  atomic.Int32
 }
 
 func (h *hooked) Publish(ctx context.Context, c catalogue.Credential, requests ...catalogue.Request) []catalogue.Verdict {
-	h.calls++
+	call := int(h.calls.Add(1))
 	lost := func(err error) []catalogue.Verdict {
 		out := make([]catalogue.Verdict, len(requests))
 		for i := range out {
@@ -37,13 +38,13 @@ func (h *hooked) Publish(ctx context.Context, c catalogue.Credential, requests .
 		return out
 	}
 	if h.before != nil {
-		if err := h.before(h.calls); err != nil {
+		if err := h.before(call); err != nil {
 			return lost(err)
 		}
 	}
 	verdicts := h.Publisher.Publish(ctx, c, requests...)
 	if h.after != nil {
-		if err := h.after(h.calls); err != nil {
+		if err := h.after(call); err != nil {
 			return lost(err)
 		}
 	}
@@ -52,7 +53,7 @@ func (h *hooked) Publish(ctx context.Context, c catalogue.Credential, requests .
 
 const (
 	many     = 900 // tenants, more than one portion of an application
-	portions = 3   // of an application to as many
+	portions = 4   // of an application to as many
 )
 
 // manyDeleted is a catalogue in which the bad run deleted many tenants, and left

@@ -166,23 +166,20 @@ func (p *Plan) draw(r *history.Reader, now events.Time) error {
 		return err
 	}
 	accounts := map[events.AccountID]bool{}
-	for _, tenant := range chosen {
-		t, err := p.target(r, tenant)
-		if err != nil {
-			return err
-		}
+	err = inOrder(len(chosen), func(i int) (Target, error) { return p.target(r, chosen[i]) }, func(_ int, t Target) error {
 		p.Targets = append(p.Targets, t)
 		if t.Waits() {
 			p.Waiting++
-			continue
+			return nil
 		}
 		p.Restore++
 		p.Lost += t.Lost
 		p.Users += t.ActiveUsers
 		accounts[t.Account] = true
-	}
+		return nil
+	})
 	p.Accounts = len(accounts)
-	return nil
+	return err
 }
 
 // choose lists the tenants: the ones asked for, or those the cause touched

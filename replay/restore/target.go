@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync"
 
 	"tenantcatalogue/catalogue"
 	"tenantcatalogue/events"
@@ -11,7 +12,7 @@ import (
 	"tenantcatalogue/replay"
 )
 
-// target works out one tenant of the plan.
+// target works out one tenant of the plan. It is safe for concurrent use.
 func (p *Plan) target(r *history.Reader, tenant events.TenantID) (Target, error) {
 	t := Target{Tenant: tenant}
 	line, err := readTimeline(r, tenant, p.restoration)
@@ -204,8 +205,11 @@ func split(entities events.Entities) ([]events.Entities, error) {
 // restorations looks up what earlier restorations set out to do, each once: a
 // plan of thousands of targets is long to read.
 func restorations(r *history.Reader) func(events.RestoreID) (events.Restoration, error) {
+	var mu sync.Mutex // targets are worked out side by side
 	known := map[events.RestoreID]events.Restoration{}
 	return func(id events.RestoreID) (events.Restoration, error) {
+		mu.Lock()
+		defer mu.Unlock()
 		if found, ok := known[id]; ok {
 			return found, nil
 		}
