@@ -23,8 +23,12 @@ type EntityView struct {
 	Heads      bool // keep the heads of the aggregates that have such entities
 	// Index, when set, gives the index keys of an entity; they come and go with
 	// it. Each names the entity's aggregate, so that no two entities share one
-	// (see IndexEntry). An error quarantines the aggregate.
+	// (see IndexEntry).
 	Index func(a events.Aggregate, e events.Entity) ([][]byte, error)
+	// Check, when set, tells whether Index can do its work; it is asked before an
+	// entity is put. An error quarantines the aggregate. Without Check, Index must
+	// not fail.
+	Check func(a events.Aggregate, e events.Entity) error
 	// Lasting, when set, gives index keys that an event adds for good.
 	Lasting func(e events.Event) [][]byte
 }

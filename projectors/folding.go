@@ -32,7 +32,6 @@ type entry struct {
 	before  events.Entity // as its row has it; nil: it has none
 	read    bool          // before is known
 	now     events.Entity // when changed; nil: it is gone
-	index   [][]byte      // of now
 	changed bool
 }
 
@@ -121,25 +120,26 @@ func (f *folding) Put(entity events.Entity) error {
 	if !f.Keeps(key.Kind) {
 		return nil
 	}
-	index, err := f.indexOf(entity)
-	if err != nil {
-		return err
+	if f.view.Check != nil {
+		if err := f.view.Check(f.about, entity); err != nil {
+			return fmt.Errorf("index a %s of %s: %w", key.Kind, f.about, err)
+		}
 	}
-	f.change(key, entity, index)
+	f.change(key, entity)
 	return nil
 }
 
 // Delete removes an entity.
 func (f *folding) Delete(key events.EntityKey) error {
 	if f.Keeps(key.Kind) {
-		f.change(key, nil, nil)
+		f.change(key, nil)
 	}
 	return nil
 }
 
-func (f *folding) change(key events.EntityKey, now events.Entity, index [][]byte) {
+func (f *folding) change(key events.EntityKey, now events.Entity) {
 	e := f.entries[key]
-	e.now, e.index, e.changed = now, index, true
+	e.now, e.changed = now, true
 	f.entries[key] = e
 }
 
@@ -147,7 +147,7 @@ func (f *folding) change(key events.EntityKey, now events.Entity, index [][]byte
 func (f *folding) Clear(kind events.EntityKind) error {
 	for key := range f.entries {
 		if key.Kind == kind {
-			f.change(key, nil, nil)
+			f.change(key, nil)
 		}
 	}
 	if f.store == nil {
@@ -155,20 +155,9 @@ func (f *folding) Clear(kind events.EntityKind) error {
 	}
 	prefix := entityRow(f.about, events.EntityKey{Kind: kind})
 	return f.note(f.store.Scan(prefix, viewdb.PrefixEnd(prefix), func(row, _ []byte) error {
-		f.change(events.EntityKey{Kind: kind, ID: string(row[len(prefix):])}, nil, nil)
+		f.change(events.EntityKey{Kind: kind, ID: string(row[len(prefix):])}, nil)
 		return nil
 	}))
-}
-
-func (f *folding) indexOf(entity events.Entity) ([][]byte, error) {
-	if f.view.Index == nil || entity == nil {
-		return nil, nil
-	}
-	keys, err := f.view.Index(f.about, entity)
-	if err != nil {
-		return nil, fmt.Errorf("index a %s of %s: %w", entity.EntityKey().Kind, f.about, err)
-	}
-	return keys, nil
 }
 
 func (f *folding) note(err error) error {
@@ -231,24 +220,8 @@ func (f *folding) flushEntity(out rowSink, key events.EntityKey) error {
 			return err
 		}
 	}
-	before, err := f.indexOf(e.before)
-	if err != nil {
-		before = nil // it has no entries that could be named
-	}
-	for _, k := range before {
-		if !contains(e.index, k) {
-			f.key = append(append(f.key[:0], rowIndex), k...)
-			if err := out.Delete(f.key); err != nil {
-				return err
-			}
-		}
-	}
-	for _, k := range e.index {
-		if !contains(before, k) {
-			if err := f.setIndex(out, k); err != nil {
-				return err
-			}
-		}
+	if err := f.flushIndex(out, e.before, e.now); err != nil {
+		return err
 	}
 	if e.now == nil {
 		if f.store == nil {
@@ -261,6 +234,39 @@ func (f *folding) flushEntity(out rowSink, key events.EntityKey) error {
 		return err
 	}
 	return out.Set(key.Append(f.row(rowEntity)), raw)
+}
+
+// flushIndex writes the index entries that come and takes away those that go.
+func (f *folding) flushIndex(out rowSink, was, is events.Entity) (err error) {
+	if f.view.Index == nil {
+		return nil
+	}
+	var before, now [][]byte
+	if was != nil {
+		// What cannot be indexed any more has entries that nobody can name.
+		before, _ = f.view.Index(f.about, was)
+	}
+	if is != nil {
+		if now, err = f.view.Index(f.about, is); err != nil {
+			return fmt.Errorf("index a %s of %s: %w", is.EntityKey().Kind, f.about, err)
+		}
+	}
+	for _, k := range before {
+		if !contains(now, k) {
+			f.key = append(append(f.key[:0], rowIndex), k...)
+			if err := out.Delete(f.key); err != nil {
+				return err
+			}
+		}
+	}
+	for _, k := range now {
+		if !contains(before, k) {
+			if err := f.setIndex(out, k); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 func (f *folding) setIndex(out rowSink, key []byte) error {

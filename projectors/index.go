@@ -14,7 +14,11 @@ import (
 // IndexKey makes the start of index keys: the letter that names the index, and
 // fields, each ended so that no two lists of them run into each other.
 func IndexKey(index byte, fields ...string) []byte {
-	key := []byte{index}
+	size := 1 + 2*len(fields) + 2*len(uuid.UUID{}) // and room for what IndexEntry appends
+	for _, f := range fields {
+		size += len(f)
+	}
+	key := append(make([]byte, 0, size), index)
 	for _, f := range fields {
 		key = viewdb.AppendString(key, f)
 	}

@@ -14,6 +14,7 @@ package projectors
 import (
 	"context"
 	"errors"
+	"slices"
 
 	"tenantcatalogue/events"
 	"tenantcatalogue/projectors/viewdb"
@@ -47,7 +48,7 @@ type Recorded struct {
 
 // Decode decodes what a log hands over, into a slice that is reused.
 func Decode(into []Recorded, stored []events.Stored) []Recorded {
-	into = into[:0]
+	into = slices.Grow(into[:0], len(stored))
 	for _, s := range stored {
 		e, err := events.Decode(s)
 		into = append(into, Recorded{Stored: s, Event: e, Err: err})

@@ -64,6 +64,14 @@ func New(indexer Indexer) *projectors.EntityView {
 			}
 			return nil, nil
 		},
+		Check: func(a events.Aggregate, e events.Entity) error {
+			contact, ok := e.(events.Contact)
+			if !ok {
+				return nil
+			}
+			_, err := hashes(indexer, a, contact)
+			return err
+		},
 	}
 }
 

@@ -12,7 +12,7 @@ var _ projectors.Archive = Projector{}
 
 // Collect begins to fill the history from the first event on.
 func (Projector) Collect(part *viewdb.Part) projectors.Collector {
-	return &collector{part: part, postings: map[string][]byte{}}
+	return &collector{part: part, postings: map[string]*posting{}}
 }
 
 // collector writes each row once, whole: places and postings when their last
@@ -22,9 +22,13 @@ type collector struct {
 	at       events.Seq
 	latest   events.Time
 	places   []byte
-	postings map[string][]byte // by term
+	postings map[string]*posting // by term
+	key      []byte
 	body     []byte
 }
+
+// posting is the value of a row of postings.
+type posting struct{ raw []byte }
 
 // Add keeps the next event.
 func (c *collector) Add(r projectors.Recorded) error {
@@ -32,7 +36,8 @@ func (c *collector) Add(r projectors.Recorded) error {
 		return err
 	}
 	c.body = appendBody(c.body[:0], r.Stored)
-	if err := c.part.Add(bodyRow(r.About, r.Seq), c.body, 0); err != nil {
+	c.key = appendBodyRow(c.key[:0], r.About, r.Seq)
+	if err := c.part.Add(c.key, c.body, 0); err != nil {
 		return err
 	}
 	if r.Err != nil {
@@ -46,11 +51,16 @@ func (c *collector) Add(r projectors.Recorded) error {
 	}
 	c.latest = max(c.latest, r.Event.RecordedTime)
 	c.places = place{about: r.About, latest: c.latest, more: r.Event.More}.append(c.places)
-	for _, term := range terms(r) {
-		c.postings[string(term)] = appendPosting(c.postings[string(term)], r.Seq)
-	}
 	c.at = r.Seq
-	return nil
+	return eachTerm(c.key, r, func(term []byte) error {
+		p := c.postings[string(term)]
+		if p == nil {
+			p = &posting{}
+			c.postings[string(term)] = p
+		}
+		p.raw = appendPosting(p.raw, r.Seq)
+		return nil
+	})
 }
 
 // turn writes the rows that an event no longer belongs to.
@@ -67,8 +77,9 @@ func (c *collector) turn(seq events.Seq) error {
 	if c.at>>postingBits == seq>>postingBits {
 		return nil
 	}
-	for term, posting := range c.postings {
-		if err := c.part.Add(postingRow([]byte(term), c.at), posting, 0); err != nil {
+	for term, p := range c.postings {
+		c.key = appendPostingRow(append(c.key[:0], term...), c.at)
+		if err := c.part.Add(c.key, p.raw, 0); err != nil {
 			return err
 		}
 	}
@@ -106,16 +117,18 @@ func (Projector) Scan(r viewdb.Reader, lower, upper []byte, fn func(*projectors.
 		return err
 	}
 	names := names{}
+	var p projectors.Past
 	return r.Scan(lower, upper, func(key, value []byte) error {
 		about, seq, err := parseBodyRow(key)
 		if err != nil {
 			return err
 		}
 		_, bad := unreadable[seq]
-		p := projectors.Past{Unreadable: bad}
-		if p.Stored, err = names.parseBody(about, seq, value); err != nil {
+		stored, err := names.parseBody(about, seq, value)
+		if err != nil {
 			return err
 		}
+		p = projectors.Past{Stored: stored, Unreadable: bad}
 		return fn(&p)
 	})
 }

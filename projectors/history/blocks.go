@@ -78,9 +78,10 @@ func (p *places) of(seq events.Seq) (at place, found bool, err error) {
 // key.
 const postingBits = 16
 
-// postingRow is the row of a term's postings that an event belongs to.
-func postingRow(term []byte, seq events.Seq) []byte {
-	return viewdb.AppendSeq(term[:len(term):len(term)], seq>>postingBits)
+// appendPostingRow completes a term to the row of its postings that an event
+// belongs to.
+func appendPostingRow(term []byte, seq events.Seq) []byte {
+	return viewdb.AppendSeq(term, seq>>postingBits)
 }
 
 func appendPosting(dst []byte, seq events.Seq) []byte {

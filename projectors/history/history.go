@@ -97,25 +97,24 @@ func keep(b *viewdb.Batch, r projectors.Recorded, latest events.Time) error {
 			return err
 		}
 	}
-	for _, term := range terms(r) {
-		if err := b.Append(postingRow(term, r.Seq), appendPosting(nil, r.Seq)); err != nil {
-			return err
-		}
-	}
-	return nil
+	return eachTerm(nil, r, func(term []byte) error {
+		return b.Append(appendPostingRow(term, r.Seq), appendPosting(nil, r.Seq))
+	})
 }
 
-// terms lists what an event is found by: the prefixes of its postings.
-func terms(r projectors.Recorded) [][]byte {
-	list := [][]byte{typePrefix(r.Type)}
+// eachTerm calls fn for what an event is found by: the prefixes of its postings,
+// written into scratch.
+func eachTerm(scratch []byte, r projectors.Recorded, fn func(term []byte) error) error {
+	if err := fn(appendType(scratch[:0], r.Type)); err != nil {
+		return err
+	}
 	if r.Err != nil {
-		return list // who and which run stand in what could not be decoded
+		return nil //nolint:nilerr // who and which run stand in what could not be decoded
 	}
-	list = append(list, actorPrefix(r.Event.Actor))
-	if !r.Event.Run.IsZero() {
-		list = append(list, runPrefix(r.Event.Run))
+	if err := fn(appendActor(scratch[:0], r.Event.Actor)); err != nil || r.Event.Run.IsZero() {
+		return err
 	}
-	return list
+	return fn(appendRun(scratch[:0], r.Event.Run))
 }
 
 // latestRecorded is the latest recorded time before the batch.
@@ -146,7 +145,11 @@ func regressedRow(seq events.Seq) []byte { return viewdb.AppendSeq([]byte{rowReg
 
 func bodyPrefix(a events.Aggregate) []byte { return a.AppendKey([]byte{rowBody}) }
 
-func bodyRow(a events.Aggregate, seq events.Seq) []byte { return viewdb.AppendSeq(bodyPrefix(a), seq) }
+func bodyRow(a events.Aggregate, seq events.Seq) []byte { return appendBodyRow(nil, a, seq) }
+
+func appendBodyRow(dst []byte, a events.Aggregate, seq events.Seq) []byte {
+	return viewdb.AppendSeq(a.AppendKey(append(dst, rowBody)), seq)
+}
 
 func unreadableRow(a events.Aggregate, seq events.Seq) []byte {
 	return viewdb.AppendSeq(a.AppendKey([]byte{rowUnreadable}), seq)
@@ -161,11 +164,18 @@ func parseBodyRow(key []byte) (about events.Aggregate, seq events.Seq, err error
 	return about, events.Seq(binary.BigEndian.Uint64(key[18:])), nil
 }
 
-func actorPrefix(actor string) []byte { return viewdb.AppendString([]byte{rowActor}, actor) }
+func appendActor(dst []byte, actor string) []byte {
+	return viewdb.AppendString(append(dst, rowActor), actor)
+}
 
-func runPrefix(run events.RunID) []byte { u := run.UUID(); return append([]byte{rowRun}, u[:]...) }
+func appendRun(dst []byte, run events.RunID) []byte {
+	u := run.UUID()
+	return append(append(dst, rowRun), u[:]...)
+}
 
-func typePrefix(t events.Type) []byte { return viewdb.AppendString([]byte{rowType}, string(t)) }
+func appendType(dst []byte, t events.Type) []byte {
+	return viewdb.AppendString(append(dst, rowType), t)
+}
 
 // appendBody appends id, length and bytes of type and source, data.
 func appendBody(dst []byte, s events.Stored) []byte {

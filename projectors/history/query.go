@@ -2,6 +2,7 @@ package history
 
 import (
 	"errors"
+	"slices"
 
 	"tenantcatalogue/events"
 	"tenantcatalogue/projectors/viewdb"
@@ -49,11 +50,11 @@ func (r *Reader) Find(q Query, fn func(events.Event) error) error {
 	case !q.About.IsZero():
 		return r.Of(q.About, q.After, upTo, test)
 	case !q.Run.IsZero():
-		return r.indexed(runPrefix(q.Run), q.After, upTo, test)
+		return r.indexed(appendRun(nil, q.Run), q.After, upTo, test)
 	case q.Actor != "":
-		return r.indexed(actorPrefix(q.Actor), q.After, upTo, test)
+		return r.indexed(appendActor(nil, q.Actor), q.After, upTo, test)
 	case q.Type != "":
-		return r.indexed(typePrefix(q.Type), q.After, upTo, test)
+		return r.indexed(appendType(nil, q.Type), q.After, upTo, test)
 	default:
 		return r.Read(q.After, upTo, test)
 	}
@@ -77,7 +78,8 @@ func (r *Reader) indexed(term []byte, after, upTo events.Seq, fn func(events.Sto
 		return nil
 	}
 	at := r.places()
-	return r.rows.Scan(postingRow(term, after+1), viewdb.PrefixEnd(postingRow(term, upTo)), func(key, value []byte) error {
+	lower, upper := appendPostingRow(slices.Clip(term), after+1), appendPostingRow(slices.Clip(term), upTo)
+	return r.rows.Scan(lower, viewdb.PrefixEnd(upper), func(key, value []byte) error {
 		return eachPosting(key, value, after+1, func(seq events.Seq) error {
 			if seq > upTo {
 				return viewdb.ErrStop

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"fmt"
+	"slices"
 
 	"tenantcatalogue/events"
 )
@@ -69,6 +70,7 @@ const (
 // AppendString appends a string of any bytes so that composite keys sort field
 // by field and two different lists of fields never make the same key.
 func AppendString[S ~string | ~[]byte](key []byte, s S) []byte {
+	key = slices.Grow(key, len(s)+2)
 	for i := range len(s) {
 		if s[i] == escape {
 			key = append(key, escape, escapedNUL)

@@ -42,10 +42,20 @@ func (s *sorter) add(key, value []byte, rank uint64) error {
 			return err
 		}
 	}
+	s.rows = doubled(s.rows, 1)
+	s.text = doubled(s.text, rankBytes+len(key)+len(value))
 	s.rows = append(s.rows, sortRow{first: firstBytes(key), at: uint32(len(s.text)), key: uint32(len(key)), value: uint32(len(value))})
 	s.text = binary.BigEndian.AppendUint64(s.text, rank)
 	s.text = append(append(s.text, key...), value...)
 	return nil
+}
+
+// doubled makes room for n more; append grows large slices by a quarter only.
+func doubled[T any](list []T, n int) []T {
+	if cap(list)-len(list) >= n {
+		return list
+	}
+	return slices.Grow(list, max(n, cap(list)))
 }
 
 func firstBytes(key []byte) uint64 {
