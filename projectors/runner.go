@@ -133,6 +133,7 @@ func (r *Runner) start(ctx context.Context) (first viewdb.Checkpoint, err error)
 		}
 		r.head = max(r.head, at.Seq)
 	}
+	r.signal() // nobody was told of what they have been filled with
 	return first, nil
 }
 

@@ -47,34 +47,45 @@ type Client struct {
 // Connect connects to the bus. It fails when the catalogue cannot be reached
 // now; once connected, the client comes back by itself for ever.
 func Connect(o Options) (*Client, error) {
-	c := &Client{attempt: o.Attempt, onTrouble: o.OnTrouble}
-	if c.attempt == 0 {
-		c.attempt = defaultAttempt
-	}
-	if c.onTrouble == nil {
-		c.onTrouble = func(error) {}
-	}
-	opts := []nats.Option{
-		nats.Name(o.Name), nats.MaxReconnects(-1), nats.ReconnectWait(250 * time.Millisecond),
-		nats.ReconnectBufSize(-1), // what cannot be sent now is sent again by Publish, with everything it knows
-		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) { c.onTrouble(err) }),
-		nats.DisconnectErrHandler(func(_ *nats.Conn, err error) {
-			if err != nil {
-				c.onTrouble(err)
-			}
-		}),
-	}
+	opts := o.NATS()
 	if o.User != "" {
 		opts = append(opts, nats.UserInfo(o.User, o.Password))
 	}
 	if o.Creds != "" {
 		opts = append(opts, nats.UserCredentials(o.Creds))
 	}
-	var err error
-	if c.nc, err = nats.Connect(o.URL, opts...); err != nil {
+	nc, err := nats.Connect(o.URL, opts...)
+	if err != nil {
 		return nil, fmt.Errorf("connect to the catalogue at %s: %w", o.URL, err)
 	}
-	return c, nil
+	return Over(nc, o), nil
+}
+
+// NATS are the options that a connection of a client has beside its credential.
+func (o Options) NATS() []nats.Option {
+	trouble := func(err error) {
+		if err != nil && o.OnTrouble != nil {
+			o.OnTrouble(err)
+		}
+	}
+	return []nats.Option{
+		nats.Name(o.Name), nats.MaxReconnects(-1), nats.ReconnectWait(250 * time.Millisecond),
+		nats.ReconnectBufSize(-1), // what cannot be sent now is sent again by Publish, with everything it knows
+		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) { trouble(err) }),
+		nats.DisconnectErrHandler(func(_ *nats.Conn, err error) { trouble(err) }),
+	}
+}
+
+// Over makes a client of a connection that was made with o.NATS. Close closes it.
+func Over(nc *nats.Conn, o Options) *Client {
+	c := &Client{nc: nc, attempt: o.Attempt, onTrouble: o.OnTrouble}
+	if c.attempt == 0 {
+		c.attempt = defaultAttempt
+	}
+	if c.onTrouble == nil {
+		c.onTrouble = func(error) {}
+	}
+	return c
 }
 
 // Close ends the connection. What was not answered may have been written: it is

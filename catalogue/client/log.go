@@ -58,7 +58,7 @@ const beyond events.Seq = math.MaxInt64
 // Identity tells this log from any other.
 func (l *Log) Identity() string { return l.identity }
 
-// Proof is how the log stands where Log, or Tail, has last asked: a reader that
+// Proof is how the log stands where Log, Prove or Tail has last asked: a reader that
 // comes to stand there compares its own hash with that one.
 func (l *Log) Proof() Standing {
 	l.mu.Lock()
@@ -102,6 +102,15 @@ func (l *Log) Live() bool { return l.live.Load() && l.client.nc.IsConnected() }
 func (l *Log) Head(ctx context.Context) (events.Seq, error) {
 	got, err := l.ask(ctx, ReadRequest{After: beyond})
 	return got.Head, err
+}
+
+// Prove asks how the log stands.
+func (l *Log) Prove(ctx context.Context) (Standing, error) {
+	got, err := l.ask(ctx, ReadRequest{After: beyond})
+	if err == nil {
+		l.prove(Standing{got.Head, got.Rolling})
+	}
+	return l.Proof(), err
 }
 
 // ask makes one request and makes sure whose answer it is.

@@ -95,12 +95,6 @@ func (w *where) with(ctx context.Context, do func(context.Context, *remote) erro
 // dial finds the daemon: what the command line names, else what the
 // environment names, else the data directory here.
 func (w *where) dial() (*remote, error) {
-	if w.data == "" && w.context == "" && w.server == "" {
-		w.context = os.Getenv("NATS_CONTEXT")
-		if w.context == "" {
-			w.server = os.Getenv("NATS_URL")
-		}
-	}
 	r := &remote{gone: make(chan struct{}), denied: make(chan struct{})}
 	deny := sync.OnceFunc(func() { close(r.denied) })
 	opts := []nats.Option{
@@ -114,48 +108,59 @@ func (w *where) dial() (*remote, error) {
 		nats.ClosedHandler(func(*nats.Conn) { close(r.gone) }),
 	}
 	var err error
+	r.conn, r.from, err = w.connect(opts...)
+	return r, err
+}
+
+// connect connects to the daemon with further options, and says where it was.
+func (w *where) connect(opts ...nats.Option) (conn *nats.Conn, from string, err error) {
+	if w.data == "" && w.context == "" && w.server == "" {
+		w.context = os.Getenv("NATS_CONTEXT")
+		if w.context == "" {
+			w.server = os.Getenv("NATS_URL")
+		}
+	}
 	switch {
 	case w.context != "":
-		r.from = "context " + w.context
-		r.conn, _, err = natscontext.Connect(w.context, opts...)
+		from = "context " + w.context
+		conn, _, err = natscontext.Connect(w.context, opts...)
 	case w.server != "":
-		r.from = w.server
+		from = w.server
 		if creds := firstOf(w.creds, os.Getenv("NATS_CREDS")); creds != "" {
 			opts = append(opts, nats.UserCredentials(creds))
 		} else if user := os.Getenv("NATS_USER"); user != "" {
 			opts = append(opts, nats.UserInfo(user, os.Getenv("NATS_PASSWORD")))
 		}
-		r.conn, err = nats.Connect(w.server, opts...)
+		conn, err = nats.Connect(w.server, opts...)
 	default:
-		return r, w.dialData(r, opts)
+		return w.connectData(opts)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("%w at %s: %w", errNoDaemon, r.from, err)
+		return nil, from, fmt.Errorf("%w at %s: %w", errNoDaemon, from, err)
 	}
-	return r, nil
+	return conn, from, nil
 }
 
-// dialData goes by the file that serve leaves in its data directory.
-func (w *where) dialData(r *remote, opts []nats.Option) error {
+// connectData goes by the file that serve leaves in its data directory.
+func (w *where) connectData(opts []nats.Option) (conn *nats.Conn, from string, err error) {
 	dir := firstOf(w.data, defaultData)
 	file := filepath.Join(dir, auth.AdminFile)
 	admin, err := auth.ReadAdmin(dir)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return fmt.Errorf("%w: there is no %s; start one with catalogue serve --data %s, or say where it is with --data, --context or --server",
+		return nil, "", fmt.Errorf("%w: there is no %s; start one with catalogue serve --data %s, or say where it is with --data, --context or --server",
 			errNoDaemon, file, dir)
 	case err != nil:
-		return err
+		return nil, "", err
 	case admin.URL == "":
-		return fmt.Errorf("%w: by %s it takes no connections; say where it is with --context or --server", errNoDaemon, file)
+		return nil, "", fmt.Errorf("%w: by %s it takes no connections; say where it is with --context or --server", errNoDaemon, file)
 	}
-	r.from = admin.URL
-	r.conn, err = nats.Connect(admin.URL, append(opts, nats.UserInfo(admin.User, admin.Password))...)
+	conn, err = nats.Connect(admin.URL, append(opts, nats.UserInfo(admin.User, admin.Password))...)
 	if err != nil {
-		return fmt.Errorf("%w at %s, where %s says it is: %w; is it running? start it with catalogue serve --data %s",
+		return nil, "", fmt.Errorf("%w at %s, where %s says it is: %w; is it running? start it with catalogue serve --data %s",
 			errNoDaemon, admin.URL, file, err, dir)
 	}
-	return nil
+	return conn, admin.URL, nil
 }
 
 func firstOf(texts ...string) string {

@@ -7,6 +7,8 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"io"
+	"net/http"
 	"os"
 	"os/exec"
 	"slices"
@@ -36,7 +38,9 @@ func TestMain(m *testing.M) {
 // The program as its users meet it. A script may say, beside testscript's own:
 //
 //	serve DIR           run a daemon on DIR, which answers when it returns
+//	view DIR ARG…       run catalogue view on DIR, which is caught up when it returns; $VIEW is where it answers
 //	stop DIR            send it SIGTERM; it must end by itself, with 0
+//	fetch URL FILE      put the answer to an HTTP request into a file
 //	exits CODE ARG…     run catalogue, which must exit with that code
 //	keep VAR PATH       put a value of the last JSON on stdout into $VAR, e.g. tenants.0.tenant
 //	shape               replace the last stdout, JSON, by the paths in it with their types
@@ -62,6 +66,22 @@ func TestScripts(t *testing.T) {
 				mu.Lock()
 				defer mu.Unlock()
 				running[c.data] = c
+			},
+			"view": func(ts *testscript.TestScript, _ bool, args []string) {
+				c, err := startView(place(ts, args[0]), ts.MkAbs("."), args[1:]...)
+				ts.Check(err)
+				ts.Defer(c.kill)
+				ts.Setenv("VIEW", c.HTTP)
+				mu.Lock()
+				defer mu.Unlock()
+				running[c.data] = c
+			},
+			"fetch": func(ts *testscript.TestScript, _ bool, args []string) {
+				answer, err := http.Get(args[0]) //nolint:noctx // of a script, which has none
+				ts.Check(err)
+				raw, err := io.ReadAll(answer.Body)
+				ts.Check(errors.Join(err, answer.Body.Close()))
+				ts.Check(os.WriteFile(ts.MkAbs(args[1]), raw, 0o600))
 			},
 			"stop": func(ts *testscript.TestScript, _ bool, args []string) {
 				mu.Lock()
@@ -149,6 +169,7 @@ func shapeOf(v any, path string, into map[string]bool) {
 type child struct {
 	ready
 	data   string
+	in     string // its working directory; the test's if empty
 	cmd    *exec.Cmd
 	stderr bytes.Buffer
 	ended  chan struct{}
@@ -162,9 +183,19 @@ func startChild(data string, args ...string) (*child, error) {
 		args = []string{"--nats-listen", "127.0.0.1:0"}
 	}
 	args = append([]string{"serve", "--data", data, "--http", "127.0.0.1:0", "-o", "json"}, args...)
-	c := &child{data: data, ended: make(chan struct{})}
+	return start(&child{data: data, ended: make(chan struct{})}, args)
+}
+
+// startView runs views in a directory and waits until they are caught up.
+func startView(dir, in string, args ...string) (*child, error) {
+	c := &child{data: dir, in: in, ended: make(chan struct{})}
+	return start(c, append([]string{"view", "--dir", dir, "--listen", "127.0.0.1:0", "-o", "json"}, args...))
+}
+
+func start(c *child, args []string) (*child, error) {
 	//nolint:noctx // it is stopped or killed by the test
 	c.cmd = exec.Command(os.Args[0], args...)
+	c.cmd.Dir = c.in
 	c.cmd.Env = append(os.Environ(), asMain+"=1", envLog+"=log-password-of-tests", envGate+"=gate-password-of-tests", envOperator+"=operator-password-of-tests")
 	c.cmd.Stderr = &c.stderr
 	stdout, err := c.cmd.StdoutPipe()

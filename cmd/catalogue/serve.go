@@ -113,7 +113,7 @@ func openDoors(ctx context.Context, sys *daemon.System, f serveFlags) (url strin
 		return "", nil, err
 	}
 	version := readBuild().Version
-	counts := metrics.New(sys, service, version)
+	counts := metrics.New(service, version)
 	server, err := web.New(web.Config{System: sys, API: service, Metrics: counts, Hosts: f.hosts})
 	if err != nil {
 		return "", nil, err

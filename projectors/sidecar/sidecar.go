@@ -8,8 +8,9 @@
 //		…
 //	})
 //
-// A read is a look into local files, without a round trip, and goes on while the
-// catalogue cannot be reached. How far it may be behind is what Status tells. A
+// A read is a look into local files, without a round trip, and is answered while
+// the catalogue cannot be reached, too. How far it may be behind is what Status
+// tells. A
 // service that has published reads its own writes after WaitFor with the Seq of
 // its verdict.
 //
@@ -34,6 +35,7 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"tenantcatalogue/catalogue/client"
@@ -88,7 +90,8 @@ var ErrStopped = errors.New("the sidecar has stopped")
 
 // Sidecar keeps views at the catalogue's log. It is safe for concurrent use.
 type Sidecar struct {
-	log    *client.Log
+	log    atomic.Pointer[client.Log] // nil until the catalogue has answered
+	read   atomic.Uint64              // the last event that was read
 	runner *projectors.Runner
 	views  []projectors.View
 	shared *viewdb.Shared
@@ -101,12 +104,11 @@ type Sidecar struct {
 	closed bool
 }
 
-// Open opens the views and begins to follow the log; reads may begin at once and
-// show what the views have. It waits for the catalogue to answer as long as ctx
-// lasts. The error matches projectors.ErrOtherLog when the views were built from
-// another log than the catalogue has, client.ErrAhead when that log ends before
-// what was seen of it. The client stays the caller's, and must outlive the
-// Sidecar.
+// Open opens the views and begins to follow the log. It does not wait for the
+// catalogue: reads may begin at once and show what the views have. When the views
+// turn out to be of another log than the catalogue's, or that log ends before
+// what was seen of it, the Sidecar stops by itself (see Err). The client stays the
+// caller's, and must outlive the Sidecar.
 func Open(ctx context.Context, c *client.Client, cfg Config) (*Sidecar, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, fmt.Errorf("open a sidecar: %w", err)
@@ -115,19 +117,15 @@ func Open(ctx context.Context, c *client.Client, cfg Config) (*Sidecar, error) {
 		cfg.CacheBytes = defaultCacheBytes
 	}
 	s := &Sidecar{shared: viewdb.NewShared(cfg.CacheBytes)}
-	err := s.openViews(cfg)
-	if err == nil {
-		err = s.openLog(ctx, c)
-	}
-	if err != nil {
+	if err := s.openViews(cfg); err != nil {
 		return nil, errors.Join(fmt.Errorf("open a sidecar in %s: %w", cfg.Dir, err), s.closeViews())
 	}
-	s.runner = projectors.NewRunner(checked{s.log, s.views}, s.views, cfg.Listener)
+	s.runner = projectors.NewRunner(checked{s}, s.views, cfg.Listener)
 	ctx, s.stop = context.WithCancel(context.WithoutCancel(ctx))
 	following, ended := context.WithCancelCause(context.WithoutCancel(ctx))
 	s.following = following
 	s.working.Go(func() {
-		err := s.runner.Run(ctx)
+		err := s.follow(ctx, c)
 		if ctx.Err() != nil {
 			err = ErrStopped
 		}
@@ -151,32 +149,35 @@ func (s *Sidecar) openViews(cfg Config) error {
 	return nil
 }
 
-// openLog finds the catalogue's log and holds every checkpoint against it.
-func (s *Sidecar) openLog(ctx context.Context, c *client.Client) (err error) {
+// follow keeps the views at the log, once it is found.
+func (s *Sidecar) follow(ctx context.Context, c *client.Client) error {
+	log, err := s.openLog(ctx, c)
+	if err != nil {
+		return err
+	}
+	s.log.Store(log)
+	return s.runner.Run(ctx)
+}
+
+// openLog finds the catalogue's log, as far as the views have seen it.
+func (s *Sidecar) openLog(ctx context.Context, c *client.Client) (*client.Log, error) {
 	known := events.Seq(0)
 	for _, v := range s.views {
 		known = max(known, v.Home.Current().Checkpoint().Seq)
 	}
-	if s.log, err = c.Log(ctx, 0); err != nil {
-		return err
+	log, err := c.Log(ctx, 0)
+	if err != nil {
+		return nil, err
 	}
 	for _, v := range s.views {
 		at := v.Home.Current().Checkpoint()
-		if at.Seq > 0 && at.Stream != s.log.Identity() {
+		if at.Seq > 0 && at.Stream != log.Identity() {
 			// Before anything is asked by Seq: the other log's mean something else.
-			return fmt.Errorf("view %s: %w: it was built from %s, the catalogue has %s; connect to the one it belongs to, or remove the directory",
-				v.Projector.Name(), projectors.ErrOtherLog, at.Stream, s.log.Identity())
+			return nil, fmt.Errorf("view %s: %w: it was built from %s, the catalogue has %s; connect to the one it belongs to, or remove the directory",
+				v.Projector.Name(), projectors.ErrOtherLog, at.Stream, log.Identity())
 		}
 	}
-	if s.log, err = c.Log(ctx, known); err != nil {
-		return err
-	}
-	for _, v := range s.views {
-		if err := projectors.CheckLog(ctx, s.log, v.Home.Current().Checkpoint()); err != nil {
-			return fmt.Errorf("view %s: %w", v.Projector.Name(), err)
-		}
-	}
-	return nil
+	return c.Log(ctx, known)
 }
 
 // syncNowAndThen has the views synced, so that a crash leaves them not far behind.
@@ -198,8 +199,20 @@ func (s *Sidecar) syncNowAndThen(ctx context.Context) {
 	}
 }
 
-// Identity tells the log that the views are built from.
-func (s *Sidecar) Identity() string { return s.log.Identity() }
+// Identity tells the log that the views are built from; it is empty before
+// anything is known of it.
+func (s *Sidecar) Identity() (name string) {
+	if log := s.log.Load(); log != nil {
+		return log.Identity()
+	}
+	for _, v := range s.views {
+		if db, release, err := v.Home.Acquire(); err == nil {
+			name = max(name, db.Checkpoint().Stream)
+			release()
+		}
+	}
+	return name
+}
 
 // Views are the projectors with their homes, in the order of Config.
 func (s *Sidecar) Views() []projectors.View { return s.views }
@@ -274,6 +287,7 @@ type Status struct {
 	Log  string     // which log
 	Head events.Seq // the catalogue's last event, as far as is known
 	Live bool       // the catalogue can be reached: Head is not older than some seconds
+	Read events.Seq // the last event that was read; the views are about to show it
 	// Views are where each view stands, its lag counted from Head.
 	Views []projectors.Status
 	Err   error // why the sidecar has stopped; nil while it runs
@@ -302,8 +316,10 @@ func (s Status) Lag() (most events.Seq) {
 func (s *Sidecar) Status() Status {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
-	out := Status{Log: s.log.Identity(), Head: s.log.Furthest(), Live: s.log.Live(), Err: s.stopped()}
-	out.Live = out.Live && out.Err == nil
+	out := Status{Log: s.Identity(), Read: events.Seq(s.read.Load()), Err: s.stopped()}
+	if log := s.log.Load(); log != nil {
+		out.Head, out.Live = log.Furthest(), log.Live() && out.Err == nil
+	}
 	if s.closed {
 		return out
 	}
@@ -315,6 +331,17 @@ func (s *Sidecar) Status() Status {
 		out.Views[i].Lag = out.Head - out.Views[i].Checkpoint.Seq
 	}
 	return out
+}
+
+// Head asks the catalogue for its last event, where Status has what is known of
+// it; it waits as long as ctx lasts. It matches ErrStopped after the Sidecar has
+// stopped.
+func (s *Sidecar) Head(ctx context.Context) (events.Seq, error) {
+	log := s.log.Load()
+	if err := s.stopped(); err != nil || log == nil {
+		return s.Status().Head, err
+	}
+	return log.Head(ctx)
 }
 
 // Done is closed when the sidecar follows the log no more: after Close, or

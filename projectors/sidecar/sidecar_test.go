@@ -128,6 +128,32 @@ func TestFollow(t *testing.T) {
 	}
 }
 
+// TestAlone opens views while no catalogue answers: they show what they have, and
+// go on when it does.
+func TestAlone(t *testing.T) {
+	t.Parallel()
+	log := catalogtest.History(t, catalogtest.Seeded(9), 100)
+	n := events.Seq(len(log))
+	catalogue, c := serve(t, "log@1", log[:50])
+	dir := t.TempDir()
+	s := open(t, c, dir)
+	reach(t, s, 50)
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	catalogue.silent(true)
+	s = open(t, c, dir)
+	if at := s.Status(); at.Live || at.Err != nil || at.Seq() != 50 || at.Log != "log@1" {
+		t.Errorf("%+v", at)
+	}
+	if seq, _ := digests(t, s); seq != 50 {
+		t.Errorf("it shows what there was at %d", seq)
+	}
+	catalogue.be("log@1", log)
+	catalogue.silent(false)
+	reach(t, s, n)
+}
+
 // TestMissed has the feed lose events: the head tells, and they are read.
 func TestMissed(t *testing.T) {
 	t.Parallel()
@@ -171,23 +197,15 @@ func TestRefused(t *testing.T) {
 				t.Fatal(err)
 			}
 			catalogue.be(now.name, now.log)
-			s, err := sidecar.Open(t.Context(), c, config(dir))
-			if now.want != nil {
-				if !errors.Is(err, now.want) {
-					t.Fatalf("%v", err)
+			s = open(t, c, dir)
+			if now.want == nil {
+				// Nothing has come yet that could be compared.
+				if err := catalogue.publish(other[n]); err != nil {
+					t.Fatal(err)
 				}
-				return
+				now.want = projectors.ErrOtherLog
 			}
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer func() { _ = s.Close() }()
-			// Nothing has come yet that could be compared.
-			more := slices.Clone(other[n : n+1])
-			if err := catalogue.publish(more...); err != nil {
-				t.Fatal(err)
-			}
-			stops(t, s, projectors.ErrOtherLog, catalogue)
+			stops(t, s, now.want, catalogue)
 		})
 	}
 }

@@ -24,6 +24,7 @@ type stub struct {
 	mu    sync.Mutex
 	name  string // of the log
 	log   []events.Stored
+	mute  bool                // it does not answer
 	spoil func(*client.Pages) // when set, changes an answer
 }
 
@@ -65,6 +66,12 @@ func (s *stub) be(name string, log []events.Stored) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.name, s.log = name, log
+}
+
+func (s *stub) silent(mute bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.mute = mute
 }
 
 func (s *stub) spoiled(how func(*client.Pages)) {
@@ -109,6 +116,9 @@ func (s *stub) read(m *nats.Msg) {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.mute {
+		return
+	}
 	head := events.Seq(len(s.log))
 	if req.MinSeq > head {
 		answer := nats.NewMsg(m.Reply)

@@ -10,7 +10,7 @@ import (
 )
 
 // account reads a customer as a caller may see it.
-func (a *API) account(s snapshots, who auth.Caller, id events.AccountID) (out Account, found bool, err error) {
+func (r *Reads) account(s snapshots, who auth.Caller, id events.AccountID) (out Account, found bool, err error) {
 	view, owner := s.views[contacts.Name], events.OfAccount(id)
 	out = Account{ID: id, Contacts: []events.Contact{}}
 	record, found, err := contacts.Account(view, id)
@@ -25,13 +25,13 @@ func (a *API) account(s snapshots, who auth.Caller, id events.AccountID) (out Ac
 	if err != nil {
 		return out, false, err
 	}
-	opened, err := shown(a, who, owner, record)
+	opened, err := shown(r, who, owner, record)
 	if err != nil {
 		return out, false, err
 	}
 	out.Name = opened.Name
 	for _, contact := range people {
-		if contact, err = shown(a, who, owner, contact); err != nil {
+		if contact, err = shown(r, who, owner, contact); err != nil {
 			return out, false, err
 		}
 		out.Contacts = append(out.Contacts, contact)
@@ -40,11 +40,11 @@ func (a *API) account(s snapshots, who auth.Caller, id events.AccountID) (out Ac
 }
 
 // shown is an entity as a caller may see it.
-func shown[E events.Entity](a *API, who auth.Caller, owner events.Aggregate, entity E) (E, error) {
+func shown[E events.Entity](r *Reads, who auth.Caller, owner events.Aggregate, entity E) (E, error) {
 	if !who.Operator {
 		return entity, nil
 	}
-	opened, err := a.sys.Sealer.OpenEntity(owner, entity)
+	opened, err := r.opener.OpenEntity(owner, entity)
 	if err != nil {
 		return entity, err
 	}

@@ -3,12 +3,10 @@ package api
 import (
 	"context"
 	"encoding/json"
-	"errors"
 
 	"tenantcatalogue/cmd/internal/auth"
 	"tenantcatalogue/events"
 	"tenantcatalogue/projectors"
-	"tenantcatalogue/projectors/viewdb"
 	"tenantcatalogue/replay"
 	"tenantcatalogue/replay/restore"
 )
@@ -149,41 +147,7 @@ func (a *API) Views(ctx context.Context, who auth.Caller) (out ViewsResponse, er
 	if err := operator(who); err != nil {
 		return out, err
 	}
-	out.Log = a.sys.Identity
-	if out.Head, err = a.sys.Log.Head(ctx); err != nil {
-		return out, err
-	}
-	reason := a.sys.Ready()
-	if out.Ready = reason == nil; !out.Ready {
-		out.Reason = reason.Error()
-	}
-	for _, s := range a.sys.Runner.Status() {
-		out.Views = append(out.Views, a.view(s, out.Head))
-	}
-	return out, nil
-}
-
-func (a *API) view(s projectors.Status, head events.Seq) View {
-	v := View{Name: s.Name, Seq: s.Checkpoint.Seq, Lag: max(head, s.Checkpoint.Seq) - s.Checkpoint.Seq, Rebuilding: s.Rebuilding}
-	fault := s.Fault
-	err := a.sys.Homes[s.Name].View(func(r *viewdb.Snapshot) error {
-		quarantined, err := projectors.Quarantined(r)
-		for about, q := range quarantined {
-			if v.Quarantined == nil {
-				v.Quarantined = map[string]projectors.Quarantine{}
-			}
-			v.Quarantined[about.String()] = q
-		}
-		return err
-	})
-	if err = errors.Join(fault, err); err != nil {
-		v.Fault = err.Error()
-	}
-	if db, release, err := a.sys.Homes[s.Name].Acquire(); err == nil {
-		v.DiskBytes = db.Metrics().DiskBytes
-		release()
-	}
-	return v
+	return a.Standing(ctx)
 }
 
 // RebuildRequest names a view.

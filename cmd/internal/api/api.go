@@ -2,6 +2,9 @@
 // NATS gate and HTTP decode a request, call a method of [API], and encode what
 // it gives. Field names are the same in both, and are kept.
 //
+// What can be answered from the views alone is the part called [Reads], which a
+// sidecar offers too.
+//
 // # Who may see what
 //
 // Personal fields (names, addresses, numbers) are opened for operators. Everyone
@@ -36,15 +39,17 @@ import (
 	"tenantcatalogue/cmd/internal/auth"
 	"tenantcatalogue/cmd/internal/daemon"
 	"tenantcatalogue/events"
+	"tenantcatalogue/projectors"
 	"tenantcatalogue/projectors/history"
+	"tenantcatalogue/projectors/viewdb"
 	"tenantcatalogue/replay/restore"
 	"tenantcatalogue/schemas"
 )
 
 // API answers requests. It is safe for concurrent use.
 type API struct {
+	*Reads
 	sys      *daemon.System
-	schemas  *schemas.Set
 	restorer *restore.Engine
 	tally    tally
 	imports  imports
@@ -60,8 +65,31 @@ func New(sys *daemon.System) (*API, error) {
 		History: func(f func(*history.Reader) error) error { return history.View(sys.History, f) },
 		Service: sys.Service, Views: sys.Runner, Log: sys.Log, Clock: sys.Clock, NewID: uuid.NewV7,
 	})
-	return &API{sys: sys, schemas: set, restorer: engine}, nil
+	return &API{
+		Reads: &Reads{from: daemonViews{sys}, opener: sys.Sealer, now: sys.Now, schemas: set},
+		sys:   sys, restorer: engine,
+	}, nil
 }
+
+// daemonViews are the views of a daemon.
+type daemonViews struct{ *daemon.System }
+
+func (d daemonViews) Log() string { return d.Identity }
+
+func (d daemonViews) Head(ctx context.Context) (events.Seq, error) { return d.System.Log.Head(ctx) }
+
+func (d daemonViews) WaitFor(ctx context.Context, seq events.Seq) error {
+	return d.Runner.WaitFor(ctx, seq)
+}
+
+func (d daemonViews) Home(name string) (*viewdb.Home, bool) {
+	home, ok := d.Homes[name]
+	return home, ok
+}
+
+func (d daemonViews) Pin() (*projectors.Pinned, error) { return d.Runner.Pin() }
+
+func (d daemonViews) Status() []projectors.Status { return d.Runner.Status() }
 
 // The limits of an answer, so that one fits a message of the bus.
 const (
@@ -121,24 +149,6 @@ func requestFault(err error) error {
 		return badField(name, "is a JSON %s; that does not fit here", wrongType.Value)
 	}
 	return badField("request", "%v", err)
-}
-
-// waitFor waits until the views have come as far as a caller knows the log to
-// be: whoever has published reads what it wrote.
-func (a *API) waitFor(ctx context.Context, seq events.Seq) error {
-	if seq == 0 || a.sys.Seq() >= seq {
-		return nil
-	}
-	head, err := a.sys.Log.Head(ctx)
-	if err != nil {
-		return err
-	}
-	if seq > head {
-		return badField("min_seq", "is %d, the last event is %d", seq, head)
-	}
-	ctx, cancel := context.WithTimeout(ctx, maxWait)
-	defer cancel()
-	return a.sys.Runner.WaitFor(ctx, seq)
 }
 
 // waitForHead waits until the views show everything that is written by now: an

@@ -36,7 +36,7 @@ type HistoryResponse struct {
 
 // History gives who did what. Operators see personal fields, everyone else gets
 // them sealed.
-func (a *API) History(ctx context.Context, who auth.Caller, req HistoryRequest) (out HistoryResponse, err error) {
+func (r *Reads) History(ctx context.Context, who auth.Caller, req HistoryRequest) (out HistoryResponse, err error) {
 	n, err := limit(req.Limit)
 	if err != nil {
 		return out, err
@@ -47,20 +47,20 @@ func (a *API) History(ctx context.Context, who auth.Caller, req HistoryRequest) 
 	if err != nil {
 		return out, err
 	}
-	if err := a.waitFor(ctx, req.MinSeq); err != nil {
+	if err := r.waitFor(ctx, req.MinSeq); err != nil {
 		return out, err
 	}
-	err = history.View(a.sys.History, func(r *history.Reader) error {
+	err = r.history(func(past *history.Reader) error {
 		if page.Seq == 0 {
-			page.Seq = r.Head()
+			page.Seq = past.Head()
 		}
 		out.Seq = page.Seq
 		after := events.Seq(0)
 		if len(page.After) == 8 {
 			after = events.Seq(binary.BigEndian.Uint64(page.After))
 		}
-		answer := answer{api: a, who: who, limit: n}
-		err := r.Find(history.Query{
+		answer := answer{reads: r, who: who, limit: n}
+		err := past.Find(history.Query{
 			About: req.Subject, Run: req.Run, Actor: req.Actor, Type: req.Type,
 			After: after, UpTo: max(page.Seq, 1), Since: req.Since, Until: req.Until,
 		}, func(e events.Event) error {
@@ -81,7 +81,7 @@ func (a *API) History(ctx context.Context, who auth.Caller, req HistoryRequest) 
 
 // answer gathers CloudEvents until there is no room for more.
 type answer struct {
-	api   *API
+	reads *Reads
 	who   auth.Caller
 	limit int
 
@@ -92,7 +92,7 @@ type answer struct {
 }
 
 func (a *answer) add(e events.Event) error {
-	raw, err := a.api.outside(a.who, e)
+	raw, err := a.reads.outside(a.who, e)
 	if err != nil {
 		return err
 	}
@@ -107,9 +107,9 @@ func (a *answer) add(e events.Event) error {
 }
 
 // outside is an event as a caller may see it.
-func (a *API) outside(who auth.Caller, e events.Event) (json.RawMessage, error) {
+func (r *Reads) outside(who auth.Caller, e events.Event) (json.RawMessage, error) {
 	if who.Operator {
-		opened, err := a.sys.Sealer.OpenEvent(e)
+		opened, err := r.opener.OpenEvent(e)
 		if err != nil {
 			return nil, err
 		}
@@ -179,7 +179,7 @@ func (a *API) ReadJSON(ctx context.Context, req client.ReadRequest) (out ReadJSO
 		return out, err
 	}
 	out = ReadJSON{Head: stored.Head, Through: stored.Through, Events: []json.RawMessage{}}
-	gathered := answer{api: a, limit: maxLimit}
+	gathered := answer{reads: a.Reads, limit: maxLimit}
 	for _, s := range stored.Events {
 		e, err := events.Decode(s)
 		if err != nil {
@@ -206,12 +206,12 @@ type SchemasResponse struct {
 }
 
 // Schemas gives the JSON Schemas of the events.
-func (a *API) Schemas(req SchemasRequest) (out SchemasResponse, err error) {
+func (r *Reads) Schemas(req SchemasRequest) (out SchemasResponse, err error) {
 	if req.Name == "" {
-		out.Names = a.schemas.Names()
+		out.Names = r.schemas.Names()
 		return out, nil
 	}
-	raw, ok := a.schemas.Raw(req.Name)
+	raw, ok := r.schemas.Raw(req.Name)
 	if !ok {
 		return out, badField("name", "%.80q is no schema of this catalogue; ask without a name for the list", req.Name)
 	}

@@ -40,15 +40,15 @@ type Account struct {
 }
 
 // Lookup finds tenants by what people know of them.
-func (a *API) Lookup(ctx context.Context, who auth.Caller, req LookupRequest) (out LookupResponse, err error) {
+func (r *Reads) Lookup(ctx context.Context, who auth.Caller, req LookupRequest) (out LookupResponse, err error) {
 	if err := req.validate(); err != nil {
 		return out, err
 	}
-	if err := a.waitFor(ctx, req.MinSeq); err != nil {
+	if err := r.waitFor(ctx, req.MinSeq); err != nil {
 		return out, err
 	}
-	err = a.together(func(s snapshots) error {
-		l := lookup{api: a, who: who, snapshots: s, out: &out}
+	err = r.together(func(s snapshots) error {
+		l := lookup{reads: r, who: who, snapshots: s, out: &out}
 		return l.run(req)
 	}, contacts.Name, tenants.Name)
 	return out, err
@@ -70,9 +70,9 @@ func (r LookupRequest) validate() error {
 // lookup is one look-up.
 type lookup struct {
 	snapshots
-	api *API
-	who auth.Caller
-	out *LookupResponse
+	reads *Reads
+	who   auth.Caller
+	out   *LookupResponse
 }
 
 func (l *lookup) run(req LookupRequest) error {
@@ -88,9 +88,9 @@ func (l *lookup) run(req LookupRequest) error {
 	case !req.Account.IsZero():
 		accounts = []events.AccountID{req.Account}
 	case strings.Contains(req.Contact, "@"):
-		accounts, err = contacts.AccountsByEmail(view, l.api.sys.Sealer, req.Contact)
+		accounts, err = contacts.AccountsByEmail(view, l.reads.opener, req.Contact)
 	default:
-		accounts, err = contacts.AccountsByPhone(view, l.api.sys.Sealer, req.Contact)
+		accounts, err = contacts.AccountsByPhone(view, l.reads.opener, req.Contact)
 	}
 	if err != nil {
 		return err
@@ -134,7 +134,7 @@ func (l *lookup) accounts(ids []events.AccountID) error {
 			continue
 		}
 		seen[id] = true
-		account, found, err := l.api.account(l.snapshots, l.who, id)
+		account, found, err := l.reads.account(l.snapshots, l.who, id)
 		if err != nil {
 			return err
 		}

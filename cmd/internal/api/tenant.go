@@ -14,6 +14,7 @@ import (
 	"tenantcatalogue/projectors/identity"
 	"tenantcatalogue/projectors/placement"
 	"tenantcatalogue/projectors/tenants"
+	"tenantcatalogue/projectors/viewdb"
 	"tenantcatalogue/replay"
 )
 
@@ -28,6 +29,9 @@ type Tenant struct {
 	SiteAdmins []string          `json:"site_admins"` // opaque user ids
 	// Cut names the lists that are longer than the maxLimit items shown.
 	Cut []string `json:"cut,omitzero"`
+	// NotHere names the views that a sidecar does not keep: what they have of the
+	// tenant is not shown.
+	NotHere []string `json:"not_here,omitzero"`
 }
 
 // TenantGetRequest asks for a tenant as it is now.
@@ -43,21 +47,32 @@ type TenantGetResponse struct {
 }
 
 // TenantGet gives a tenant with what it has, all as of one Seq.
-func (a *API) TenantGet(ctx context.Context, req TenantGetRequest) (out TenantGetResponse, err error) {
+func (r *Reads) TenantGet(ctx context.Context, req TenantGetRequest) (out TenantGetResponse, err error) {
 	if req.Tenant.IsZero() {
 		return out, badField("tenant", "is missing; name a tenant_ id, or look it up first")
 	}
-	if err := a.waitFor(ctx, req.MinSeq); err != nil {
+	if err := r.waitFor(ctx, req.MinSeq); err != nil {
 		return out, err
 	}
-	err = a.together(func(s snapshots) error {
+	here := []string{tenants.Name}
+	var notHere []string
+	for _, name := range []string{commerce.Name, apps.Name, identity.Name, placement.Name} {
+		if r.Has(name) {
+			here = append(here, name)
+		} else {
+			notHere = append(notHere, name)
+		}
+	}
+	err = r.together(func(s snapshots) error {
 		out.Seq = s.seq
 		out.Tenant, err = readTenant(s, req.Tenant)
+		out.Tenant.NotHere = notHere
 		return err
-	}, tenants.Name, commerce.Name, apps.Name, identity.Name, placement.Name)
+	}, here...)
 	return out, err
 }
 
+// readTenant reads what the views that are there have of a tenant.
 func readTenant(s snapshots, id events.TenantID) (t Tenant, err error) {
 	var found bool
 	if t.Record, found, err = tenants.Get(s.views[tenants.Name], id); err != nil {
@@ -66,35 +81,49 @@ func readTenant(s snapshots, id events.TenantID) (t Tenant, err error) {
 	if !found {
 		return t, fmt.Errorf("%s: %w; check the id, or look the tenant up by URL, account or contact", id, errNotFound)
 	}
-	if t.Products, err = commerce.OfTenant(s.views[commerce.Name], id); err != nil {
-		return t, err
+	if view := s.views[commerce.Name]; view != nil {
+		if t.Products, err = commerce.OfTenant(view, id); err != nil {
+			return t, err
+		}
 	}
-	if t.Apps, err = apps.OfTenant(s.views[apps.Name], id); err != nil {
-		return t, err
+	if view := s.views[apps.Name]; view != nil {
+		if t.Apps, err = apps.OfTenant(view, id); err != nil {
+			return t, err
+		}
 	}
-	if t.Resources, _, err = placement.Resources(s.views[placement.Name], id, nil, maxLimit+1); err != nil {
-		return t, err
+	if view := s.views[placement.Name]; view != nil {
+		if t.Resources, _, err = placement.Resources(view, id, nil, maxLimit+1); err != nil {
+			return t, err
+		}
 	}
-	members := s.views[identity.Name]
-	admins, _, err := identity.SiteAdmins(members, id, nil, maxLimit+1)
+	if view := s.views[identity.Name]; view != nil {
+		if err := t.readPeople(view, id); err != nil {
+			return t, err
+		}
+	}
+	t.cut()
+	return t, nil
+}
+
+func (t *Tenant) readPeople(view viewdb.Reader, id events.TenantID) error {
+	admins, _, err := identity.SiteAdmins(view, id, nil, maxLimit+1)
 	if err != nil {
-		return t, err
+		return err
 	}
 	for _, m := range admins {
 		t.SiteAdmins = append(t.SiteAdmins, m.User)
 	}
 	if t.Members, err = count(func(after []byte) (int, []byte, error) {
-		page, next, err := identity.Members(members, id, after, maxLimit)
+		page, next, err := identity.Members(view, id, after, maxLimit)
 		return len(page), next, err
 	}); err != nil {
-		return t, err
+		return err
 	}
 	t.Groups, err = count(func(after []byte) (int, []byte, error) {
-		page, next, err := identity.Groups(members, id, after, maxLimit)
+		page, next, err := identity.Groups(view, id, after, maxLimit)
 		return len(page), next, err
 	})
-	t.cut()
-	return t, err
+	return err
 }
 
 // count adds up pages.
@@ -140,22 +169,22 @@ type TenantAsOfResponse struct {
 }
 
 // TenantAsOf gives a tenant as it was at a point.
-func (a *API) TenantAsOf(_ context.Context, req TenantAsOfRequest) (out TenantAsOfResponse, err error) {
+func (r *Reads) TenantAsOf(_ context.Context, req TenantAsOfRequest) (out TenantAsOfResponse, err error) {
 	if req.Tenant.IsZero() {
 		return out, badField("tenant", "is missing; name a tenant_ id")
 	}
 	if req.At == "" {
 		return out, badField("at", "is missing; say seq:4711, a time in UTC, -2h or before run_…")
 	}
-	err = history.View(a.sys.History, func(r *history.Reader) error {
-		if out.Point, err = replay.ResolvePoint(r, req.At, a.sys.Now()); err != nil {
+	err = r.history(func(past *history.Reader) error {
+		if out.Point, err = replay.ResolvePoint(past, req.At, r.now()); err != nil {
 			return err
 		}
-		past, err := replay.AsOf(r, events.OfTenant(req.Tenant), out.Point.Seq)
+		was, err := replay.AsOf(past, events.OfTenant(req.Tenant), out.Point.Seq)
 		if err != nil {
 			return err
 		}
-		out.Tenant = tenantOf(req.Tenant, past)
+		out.Tenant = tenantOf(req.Tenant, was)
 		return nil
 	})
 	return out, err
@@ -211,7 +240,7 @@ type TenantListResponse struct {
 }
 
 // TenantList lists tenants.
-func (a *API) TenantList(ctx context.Context, req TenantListRequest) (out TenantListResponse, err error) {
+func (r *Reads) TenantList(ctx context.Context, req TenantListRequest) (out TenantListResponse, err error) {
 	n, err := limit(req.Limit)
 	if err != nil {
 		return out, err
@@ -222,14 +251,18 @@ func (a *API) TenantList(ctx context.Context, req TenantListRequest) (out Tenant
 	if err != nil {
 		return out, err
 	}
-	if err := a.waitFor(ctx, req.MinSeq); err != nil {
+	if err := r.waitFor(ctx, req.MinSeq); err != nil {
 		return out, err
 	}
 	filter := tenants.Filter{Account: req.Account, Region: req.Region, Status: req.Status, Tier: req.Tier, Internal: req.Internal}
 	if req.Shard != "" && filter != (tenants.Filter{}) {
 		return out, badField("shard", "goes with no other condition")
 	}
-	err = a.together(func(s snapshots) error {
+	names := []string{tenants.Name}
+	if req.Shard != "" {
+		names = append(names, placement.Name)
+	}
+	err = r.together(func(s snapshots) error {
 		out.Seq = s.seq
 		if req.Shard != "" {
 			out.Tenants, page.After, err = onShard(s, req.Shard, page.After, n)
@@ -237,7 +270,7 @@ func (a *API) TenantList(ctx context.Context, req TenantListRequest) (out Tenant
 			out.Tenants, page.After, err = tenants.List(s.views[tenants.Name], filter, page.After, n)
 		}
 		return err
-	}, tenants.Name, placement.Name)
+	}, names...)
 	out.Tenants = append([]tenants.Record{}, out.Tenants...)
 	if page.After != nil {
 		page.Seq = out.Seq

@@ -16,32 +16,36 @@ type snapshots struct {
 // together runs f on snapshots of several views, all at one Seq. Mostly they are
 // so by themselves; when events come in between, the Runner is made to hold
 // still while they are taken.
-func (a *API) together(f func(snapshots) error, names ...string) error {
+func (r *Reads) together(f func(snapshots) error, names ...string) error {
 	s := snapshots{views: map[string]*viewdb.Snapshot{}}
-	return a.nested(s, f, names)
+	return r.nested(s, f, names)
 }
 
-func (a *API) nested(s snapshots, f func(snapshots) error, names []string) error {
+func (r *Reads) nested(s snapshots, f func(snapshots) error, names []string) error {
 	if len(names) == 0 {
 		return f(s)
 	}
+	home, ok := r.from.Home(names[0])
+	if !ok {
+		return notHere(names[0])
+	}
 	torn := false
-	err := a.sys.Homes[names[0]].View(func(v *viewdb.Snapshot) error {
+	err := home.View(func(v *viewdb.Snapshot) error {
 		at := v.Checkpoint().Seq
 		if torn = len(s.views) > 0 && at != s.seq; torn {
 			return nil
 		}
 		s.seq, s.views[names[0]] = at, v
-		return a.nested(s, f, names[1:])
+		return r.nested(s, f, names[1:])
 	})
 	if torn {
-		return a.pinned(f)
+		return r.pinned(f)
 	}
 	return err
 }
 
-func (a *API) pinned(f func(snapshots) error) error {
-	p, err := a.sys.Runner.Pin()
+func (r *Reads) pinned(f func(snapshots) error) error {
+	p, err := r.from.Pin()
 	if err != nil {
 		return err
 	}

@@ -17,7 +17,6 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"tenantcatalogue/cmd/internal/api"
-	"tenantcatalogue/cmd/internal/daemon"
 )
 
 // Metrics is a registry of its own, with everything the catalogue tells. It is
@@ -41,7 +40,19 @@ const (
 )
 
 // New makes the metrics of a running system. version is the program's.
-func New(sys *daemon.System, a *api.API, version string) *Metrics {
+func New(a *api.API, version string) *Metrics {
+	return newMetrics(version, newViews(a.From()), newState(a))
+}
+
+// NewLocal makes those of a sidecar. live tells whether the catalogue can be
+// reached.
+func NewLocal(views api.Views, live func() bool, version string) *Metrics {
+	return newMetrics(version, newViews(views), prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "catalogue_sidecar_live", Help: "1 while the catalogue can be reached, else 0: what is shown may be old then.",
+	}, func() float64 { return bit(live()) }))
+}
+
+func newMetrics(version string, states ...prometheus.Collector) *Metrics {
 	m := &Metrics{
 		registry: prometheus.NewRegistry(),
 		requests: prometheus.NewHistogramVec(prometheus.HistogramOpts{
@@ -64,9 +75,10 @@ func New(sys *daemon.System, a *api.API, version string) *Metrics {
 	})
 	build.Set(1)
 	m.registry.MustRegister(
-		m.requests, m.FeedClients, m.FeedEvents, m.FeedCut, build, newState(sys, a),
+		m.requests, m.FeedClients, m.FeedEvents, m.FeedCut, build,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 	)
+	m.registry.MustRegister(states...)
 	return m
 }
 

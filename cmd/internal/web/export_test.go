@@ -10,7 +10,7 @@ type Route struct {
 
 // Routes lists what can be asked.
 func (s *Server) Routes() (out []Route) {
-	for _, r := range s.routes() {
+	for _, r := range s.serveDaemon() {
 		out = append(out, Route{r.method, r.path, r.access == operators})
 	}
 	return out

@@ -64,7 +64,11 @@ func (s *Server) caller(r *http.Request) (auth.Caller, error) {
 		return auth.Caller{}, refuse(http.StatusUnauthorized, client.ErrUnauthorized, "the header Authorization is not one of HTTP basic authentication",
 			"send it once, as Basic and a credential of this catalogue")
 	}
-	return s.cfg.System.Auth.Check(user, password)
+	if s.auth == nil {
+		return auth.Caller{}, refuse(http.StatusUnauthorized, client.ErrUnauthorized, "this server knows no credentials",
+			"ask without one, from this machine")
+	}
+	return s.auth.Check(user, password)
 }
 
 // knownHost tells whether a Host names this server. A name that somebody else

@@ -63,7 +63,7 @@ func start(tb testing.TB, change ...func(*web.Config, *net.Listener)) *running {
 		tb.Fatal(err)
 	}
 	r.base = "http://" + l.Addr().String()
-	cfg := web.Config{System: sys, API: r.api, Metrics: metrics.New(sys, r.api, "0.0.0")}
+	cfg := web.Config{System: sys, API: r.api, Metrics: metrics.New(r.api, "0.0.0")}
 	for _, c := range change {
 		c(&cfg, &l)
 	}

@@ -23,8 +23,9 @@ type route struct {
 	stream       func(http.ResponseWriter, *request) error // an error is answered while nothing is written
 }
 
-// routes is everything that can be asked.
-func (s *Server) routes() []route {
+// serveDaemon is everything that can be asked of a daemon.
+func (s *Server) serveDaemon() []route {
+	s.reads, s.health, s.auth, s.logger = s.cfg.API.Reads, s.cfg.System, s.cfg.System.Auth, s.cfg.System.Logger
 	const get, post = http.MethodGet, http.MethodPost
 	return []route{
 		{method: post, path: "/v1/events", access: services, answer: s.publish},

@@ -161,7 +161,7 @@ func (s *Server) refused(w http.ResponseWriter, r *http.Request, err error) {
 	}
 	p := problemOf(err)
 	if p.Status >= http.StatusInternalServerError {
-		s.cfg.System.Logger.Error().Err(err).Int("status", p.Status).Str("endpoint", r.Pattern).Msg("a request could not be answered")
+		s.logger.Error().Err(err).Int("status", p.Status).Str("endpoint", r.Pattern).Msg("a request could not be answered")
 	}
 	if p.Code == client.ErrInternal {
 		p.Detail, p.Hint = "the catalogue failed to answer", "the daemon's log says why; report it"

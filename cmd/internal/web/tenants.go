@@ -23,7 +23,7 @@ func (s *Server) tenants(r *request) (answer, error) {
 	if err := q.check(); err != nil {
 		return answer{}, err
 	}
-	return ok(s.cfg.API.TenantList(r.Context(), req))
+	return ok(s.reads.TenantList(r.Context(), req))
 }
 
 // tenant gives a tenant as it is, or as it was.
@@ -41,9 +41,9 @@ func (s *Server) tenant(r *request) (answer, error) {
 		return answer{}, err
 	}
 	if at != "" {
-		return ok(s.cfg.API.TenantAsOf(r.Context(), api.TenantAsOfRequest{Tenant: id, At: at}))
+		return ok(s.reads.TenantAsOf(r.Context(), api.TenantAsOfRequest{Tenant: id, At: at}))
 	}
-	out, err := s.cfg.API.TenantGet(r.Context(), api.TenantGetRequest{Tenant: id, MinSeq: minSeq})
+	out, err := s.reads.TenantGet(r.Context(), api.TenantGetRequest{Tenant: id, MinSeq: minSeq})
 	if err != nil {
 		return answer{}, err
 	}
@@ -87,7 +87,7 @@ func (s *Server) historyOf(r *request, q *query, req api.HistoryRequest) (answer
 	if err := q.check(); err != nil {
 		return answer{}, err
 	}
-	out, err := s.cfg.API.History(r.Context(), r.who, req)
+	out, err := s.reads.History(r.Context(), r.who, req)
 	if out.Events == nil {
 		out.Events = []json.RawMessage{}
 	}
@@ -104,7 +104,7 @@ func (s *Server) lookup(r *request) (answer, error) {
 	if err := q.check(); err != nil {
 		return answer{}, err
 	}
-	return ok(s.cfg.API.Lookup(r.Context(), r.who, req))
+	return ok(s.reads.Lookup(r.Context(), r.who, req))
 }
 
 // schemas names the event types.
@@ -112,7 +112,7 @@ func (s *Server) schemas(r *request) (answer, error) {
 	if err := r.noQuery(); err != nil {
 		return answer{}, err
 	}
-	return ok(s.cfg.API.Schemas(api.SchemasRequest{}))
+	return ok(s.reads.Schemas(api.SchemasRequest{}))
 }
 
 // schema gives the JSON Schema of an event type.
@@ -120,7 +120,7 @@ func (s *Server) schema(r *request) (answer, error) {
 	if err := r.noQuery(); err != nil {
 		return answer{}, err
 	}
-	out, err := s.cfg.API.Schemas(api.SchemasRequest{Name: r.PathValue("type")})
+	out, err := s.reads.Schemas(api.SchemasRequest{Name: r.PathValue("type")})
 	return answer{status: http.StatusOK, body: []byte(out.Schema), contentType: "application/schema+json"}, err
 }
 

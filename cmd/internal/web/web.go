@@ -39,17 +39,25 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/rs/zerolog"
+
 	"tenantcatalogue/cmd/internal/api"
+	"tenantcatalogue/cmd/internal/auth"
 	"tenantcatalogue/cmd/internal/daemon"
 	"tenantcatalogue/cmd/internal/metrics"
 	"tenantcatalogue/replay/restore"
 )
 
-// Config is what a Server is made of.
+// Config is what a Server is made of: either of a daemon, by System and API, or of
+// Local views.
 type Config struct {
 	System  *daemon.System
 	API     *api.API
 	Metrics *metrics.Metrics
+	// Local, when set, are views that are read without the rest of a catalogue.
+	// The server offers what can be answered from them, to clients on this
+	// machine only.
+	Local *Local
 	// Hosts are the names that clients may call the server by, beside those of
 	// the loopback interface; without a port.
 	Hosts []string
@@ -68,7 +76,10 @@ func (c Config) Validate() error {
 	for _, need := range []struct {
 		name    string
 		missing bool
-	}{{"System", c.System == nil}, {"API", c.API == nil}, {"Metrics", c.Metrics == nil}} {
+	}{
+		{"System", c.System == nil && c.Local == nil}, {"API", c.API == nil && c.Local == nil}, {"Metrics", c.Metrics == nil},
+		{"Local.Reads", c.Local != nil && c.Local.Reads == nil}, {"Local.Health", c.Local != nil && c.Local.Health == nil},
+	} {
 		if need.missing {
 			errs = append(errs, fmt.Errorf("web.Config: %s is missing", need.name))
 		}
@@ -100,9 +111,13 @@ const (
 
 // Server serves the catalogue over HTTP.
 type Server struct {
-	cfg  Config
-	mux  *http.ServeMux
-	http *http.Server
+	cfg    Config
+	reads  *api.Reads
+	health Health
+	auth   *auth.Table // nil: no credentials are known
+	logger zerolog.Logger
+	mux    *http.ServeMux
+	http   *http.Server
 
 	work     *work
 	applies  tasks[restore.Status]
@@ -121,13 +136,17 @@ func New(cfg Config) (*Server, error) {
 	cfg = cfg.withDefaults()
 	s := &Server{cfg: cfg, mux: http.NewServeMux(), work: newWork(), feeds: make(chan struct{}, cfg.MaxFeeds)}
 	s.feeding, s.endFeeds = context.WithCancel(context.Background())
-	for _, r := range s.routes() {
+	routes := s.serveDaemon
+	if cfg.Local != nil {
+		routes = s.serveLocal
+	}
+	for _, r := range routes() {
 		s.mux.Handle(r.method+" "+r.path, s.serve(r))
 	}
 	s.http = &http.Server{
 		Handler: http.HandlerFunc(s.dispatch), ReadHeaderTimeout: headerTime, IdleTimeout: idleTime, MaxHeaderBytes: maxHeaders,
 		BaseContext: func(net.Listener) context.Context { return s.work.ctx },
-		ErrorLog:    log.New(cfg.System.Logger, "", 0),
+		ErrorLog:    log.New(s.logger, "", 0),
 	}
 	return s, nil
 }
