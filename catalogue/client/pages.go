@@ -26,7 +26,7 @@ const pagesVersion = 1
 // varints:
 //
 //	version 1 | length, log | head | rolling 32 | then each: length, page
-func (p Pages) MarshalBinary() ([]byte, error) {
+func (p *Pages) MarshalBinary() ([]byte, error) {
 	size := 1 + len(p.Log) + len(p.Rolling) + 2*binary.MaxVarintLen64
 	for _, page := range p.Pages {
 		size += len(page) + binary.MaxVarintLen32

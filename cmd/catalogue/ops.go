@@ -11,6 +11,7 @@ import (
 	"tenantcatalogue/projectors/contacts"
 	"tenantcatalogue/projectors/history"
 	"tenantcatalogue/projectors/identity"
+	"tenantcatalogue/projectors/pages"
 	"tenantcatalogue/projectors/placement"
 	"tenantcatalogue/projectors/tenants"
 )
@@ -49,7 +50,7 @@ func (a *app) viewsTable(w *tabwriter.Writer, out api.ViewsResponse) {
 
 // viewNames are what rebuild can be asked for.
 func viewNames() []string {
-	return []string{tenants.Name, commerce.Name, identity.Name, placement.Name, apps.Name, contacts.Name, history.Name}
+	return []string{tenants.Name, commerce.Name, identity.Name, placement.Name, apps.Name, contacts.Name, history.Name, pages.Name}
 }
 
 func (a *app) rebuild() *cobra.Command {

@@ -67,20 +67,20 @@ const (
 func (c Config) Validate() error {
 	var errs []error
 	if c.Dir == "" {
-		errs = append(errs, errors.New("Dir is missing; name a directory for the views"))
+		errs = append(errs, errors.New("sidecar.Config: Dir is missing; name a directory for the views"))
 	}
 	if len(c.Views) == 0 {
-		errs = append(errs, errors.New("Views is empty; name at least one"))
+		errs = append(errs, errors.New("sidecar.Config: Views is empty; name at least one"))
 	}
 	seen := map[string]bool{}
 	for _, p := range c.Views {
 		if seen[p.Name()] {
-			errs = append(errs, fmt.Errorf("Views names %s twice", p.Name()))
+			errs = append(errs, fmt.Errorf("sidecar.Config: Views names %s twice", p.Name()))
 		}
 		seen[p.Name()] = true
 	}
 	if c.CacheBytes < 0 {
-		errs = append(errs, fmt.Errorf("CacheBytes is %d; give a size, or 0 for the default", c.CacheBytes))
+		errs = append(errs, fmt.Errorf("sidecar.Config: CacheBytes is %d; give a size, or 0 for the default", c.CacheBytes))
 	}
 	return errors.Join(errs...)
 }
@@ -265,7 +265,7 @@ func (s *Sidecar) WaitFor(ctx context.Context, seq events.Seq) error {
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	defer context.AfterFunc(s.following, cancel)()
+	defer context.AfterFunc(s.following, cancel)() //nolint:contextcheck // it is the one that ends when the sidecar does
 	err := s.runner.WaitFor(ctx, seq)
 	if err != nil && s.following.Err() != nil {
 		return fmt.Errorf("wait for event %d: %w", seq, s.stopped())

@@ -21,9 +21,9 @@ import (
 	"tenantcatalogue/projectors/viewdb"
 )
 
-func serve(t *testing.T, name string, log []events.Stored) (*stub, *client.Client) {
+func serve(t *testing.T, log []events.Stored) (*stub, *client.Client) {
 	t.Helper()
-	s, err := newStub(context.WithoutCancel(t.Context()), name, slices.Clone(log))
+	s, err := newStub(context.WithoutCancel(t.Context()), "log@1", slices.Clone(log))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -95,7 +95,7 @@ func TestFollow(t *testing.T) {
 	log := catalogtest.History(t, catalogtest.Seeded(1), 1500)
 	n := events.Seq(len(log))
 	third := n / 3
-	catalogue, c := serve(t, "log@1", log[:third])
+	catalogue, c := serve(t, log[:third])
 	dir := t.TempDir()
 	first := open(t, c, dir)
 	reach(t, first, third)
@@ -134,7 +134,7 @@ func TestAlone(t *testing.T) {
 	t.Parallel()
 	log := catalogtest.History(t, catalogtest.Seeded(9), 100)
 	n := events.Seq(len(log))
-	catalogue, c := serve(t, "log@1", log[:50])
+	catalogue, c := serve(t, log[:50])
 	dir := t.TempDir()
 	s := open(t, c, dir)
 	reach(t, s, 50)
@@ -159,7 +159,7 @@ func TestMissed(t *testing.T) {
 	t.Parallel()
 	log := catalogtest.History(t, catalogtest.Seeded(2), 200)
 	n := events.Seq(len(log))
-	catalogue, c := serve(t, "log@1", log[:100])
+	catalogue, c := serve(t, log[:100])
 	s := open(t, c, t.TempDir())
 	reach(t, s, 100)
 	catalogue.be("log@1", log) // without the feed
@@ -189,7 +189,7 @@ func TestRefused(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			catalogue, c := serve(t, "log@1", log)
+			catalogue, c := serve(t, log)
 			dir := t.TempDir()
 			s := open(t, c, dir)
 			reach(t, s, n)
@@ -256,7 +256,7 @@ func TestSpoiled(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			catalogue, c := serve(t, "log@1", log[:150])
+			catalogue, c := serve(t, log[:150])
 			s := open(t, c, t.TempDir())
 			reach(t, s, 150)
 			catalogue.spoiled(how.spoil)
@@ -274,7 +274,7 @@ func TestForged(t *testing.T) {
 	t.Parallel()
 	log := catalogtest.History(t, catalogtest.Seeded(7), 60)
 	n := events.Seq(len(log))
-	catalogue, c := serve(t, "log@1", log[:50])
+	catalogue, c := serve(t, log[:50])
 	s := open(t, c, t.TempDir())
 	reach(t, s, 50)
 	for _, head := range []client.Head{{Seq: 1 << 50}, {Seq: 1 << 50, Log: "log@1"}, {Seq: 3, Log: "log@2"}} {
@@ -296,7 +296,7 @@ func TestDamage(t *testing.T) {
 	t.Parallel()
 	log := catalogtest.History(t, catalogtest.Seeded(8), 800)
 	n := events.Seq(len(log))
-	_, c := serve(t, "log@1", log)
+	_, c := serve(t, log)
 	dir := t.TempDir()
 	s := open(t, c, dir)
 	reach(t, s, n)

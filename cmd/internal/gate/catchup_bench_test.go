@@ -40,8 +40,8 @@ func BenchmarkCatchUp(b *testing.B) {
 		{"raw pull", pull},
 		{"log", readLog},
 		{"history", readHistory},
-		{"gate/events", func(b *testing.B, s *daemon.System, head events.Seq) { readGate(b, s, head, false) }},
-		{"gate/decoded", func(b *testing.B, s *daemon.System, head events.Seq) { readGate(b, s, head, true) }},
+		{"gate/events", readGate},
+		{"gate/decoded", readGateDecoded},
 	} {
 		b.Run(way.name, func(b *testing.B) {
 			before := cpuTime(b)
@@ -195,24 +195,18 @@ func readHistory(b *testing.B, sys *daemon.System, head events.Seq) {
 	}
 }
 
-// readGate reads as a sidecar does, and hashes and decodes if asked to.
-func readGate(b *testing.B, sys *daemon.System, head events.Seq, decode bool) {
+// readGate reads as a sidecar does.
+func readGate(b *testing.B, sys *daemon.System, head events.Seq) {
 	b.Helper()
-	c, err := client.Connect(client.Options{URL: sys.Bus.URL()})
-	if err != nil {
-		b.Fatal(err)
-	}
-	defer c.Close()
-	log, err := c.Log(b.Context(), head)
-	if err != nil {
-		b.Fatal(err)
-	}
+	through(b, sys, head, func([]events.Stored) error { return nil })
+}
+
+// readGateDecoded hashes and decodes besides.
+func readGateDecoded(b *testing.B, sys *daemon.System, head events.Seq) {
+	b.Helper()
 	var rolling events.Rolling
 	var recorded []projectors.Recorded
-	err = log.Read(b.Context(), 0, head, func(stored []events.Stored) error {
-		if !decode {
-			return nil
-		}
+	proof := through(b, sys, head, func(stored []events.Stored) error {
 		for _, s := range stored {
 			rolling = rolling.Add(s)
 		}
@@ -224,10 +218,24 @@ func readGate(b *testing.B, sys *daemon.System, head events.Seq, decode bool) {
 		}
 		return nil
 	})
+	if rolling != proof.Rolling {
+		b.Fatal("the hash is not the catalogue's")
+	}
+}
+
+func through(b *testing.B, sys *daemon.System, head events.Seq, fn func([]events.Stored) error) client.Standing {
+	b.Helper()
+	c, err := client.Connect(client.Options{URL: sys.Bus.URL()})
 	if err != nil {
 		b.Fatal(err)
 	}
-	if decode && rolling != log.Proof().Rolling {
-		b.Fatal("the hash is not the catalogue's")
+	defer c.Close()
+	log, err := c.Log(b.Context(), head)
+	if err != nil {
+		b.Fatal(err)
 	}
+	if err := log.Read(b.Context(), 0, head, fn); err != nil {
+		b.Fatal(err)
+	}
+	return log.Proof()
 }

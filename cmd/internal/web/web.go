@@ -77,8 +77,11 @@ func (c Config) Validate() error {
 		name    string
 		missing bool
 	}{
-		{"System", c.System == nil && c.Local == nil}, {"API", c.API == nil && c.Local == nil}, {"Metrics", c.Metrics == nil},
-		{"Local.Reads", c.Local != nil && c.Local.Reads == nil}, {"Local.Health", c.Local != nil && c.Local.Health == nil},
+		{"System", c.System == nil && c.Local == nil},
+		{"API", c.API == nil && c.Local == nil},
+		{"Metrics", c.Metrics == nil},
+		{"Local.Reads", c.Local != nil && c.Local.Reads == nil},
+		{"Local.Health", c.Local != nil && c.Local.Health == nil},
 	} {
 		if need.missing {
 			errs = append(errs, fmt.Errorf("web.Config: %s is missing", need.name))
