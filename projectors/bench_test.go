@@ -277,6 +277,32 @@ func BenchmarkRebuild(b *testing.B) {
 	}
 }
 
+// BenchmarkFill makes every view from nothing but the log.
+func BenchmarkFill(b *testing.B) {
+	log := month()
+	b.ResetTimer()
+	var spent time.Duration
+	for b.Loop() {
+		b.StopTimer()
+		views := openOnDisk(b, everyView()...)
+		b.StartTimer()
+		before := cpu()
+		if err := projectors.Fill(b.Context(), log, views, projectors.Listener{}, nil); err != nil {
+			b.Fatal(err)
+		}
+		spent += cpu() - before
+		disk := uint64(0)
+		for _, v := range views {
+			disk += v.Home.Current().Metrics().DiskBytes
+			if err := v.Home.Close(); err != nil {
+				b.Fatal(err)
+			}
+		}
+		b.ReportMetric(float64(disk)/float64(len(log.events)), "disk-B/event")
+	}
+	report(b, len(log.events)*b.N, cpu()-spent)
+}
+
 // BenchmarkApply applies batches of traffic to a catalogue that is there.
 func BenchmarkApply(b *testing.B) {
 	log := month()
@@ -292,7 +318,7 @@ func BenchmarkApply(b *testing.B) {
 			if err := projectors.NewRunner(log, []projectors.View{v}, projectors.Listener{}).Rebuild(b.Context(), p.Name(), nil); err != nil {
 				b.Fatal(err)
 			}
-			live := &sliceLog{rng: rand.New(rand.NewPCG(3, 4)), at: log.at, events: log.events[:len(log.events):len(log.events)]}
+			live := &sliceLog{rng: rand.New(rand.NewPCG(3, 4)), at: log.at, events: slices.Clip(log.events)}
 			for _, size := range []int{1, 100, 1000} {
 				b.Run(fmt.Sprint("batch=", size), func(b *testing.B) {
 					n := 0

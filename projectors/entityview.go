@@ -123,7 +123,7 @@ func (p *projection) add(r Recorded) error {
 		return nil
 	case r.Err != nil:
 		f.putOut(r.Seq, r.Err)
-		return nil
+		return nil //nolint:nilerr // it is the event's
 	}
 	return f.fold(r.Event, c)
 }

@@ -115,7 +115,7 @@ func gather(ctx context.Context, archive Archive, db *viewdb.DB, from *viewdb.Sn
 	}
 	errs = make([]error, len(loads))
 	for i, l := range loads {
-		wg.Go(func() { errs[i] = l.Commit(from.Checkpoint()) })
+		wg.Go(func() { errs[i] = l.Commit(ctx, from.Checkpoint()) })
 	}
 	wg.Wait()
 	return errors.Join(errs...)
@@ -210,7 +210,7 @@ func collect(ctx context.Context, source Source, archive Archive, db *viewdb.DB,
 	if err = errors.Join(err, c.Close()); err != nil || at.Seq == 0 {
 		return err
 	}
-	return l.Commit(at)
+	return l.Commit(ctx, at)
 }
 
 // decoded reads the log, decoding on every core, and calls fn in order.

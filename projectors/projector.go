@@ -5,6 +5,10 @@
 // indexes over them: [EntityView] is that projector, and the packages beneath
 // this one say which kinds and which indexes.
 //
+// A view that is empty is not folded event by event: an [Archive], which the
+// history is, gives the events by aggregate, and a [Gathered] projector makes each
+// row once (see [Fill] and Runner.Rebuild). The rows are the same.
+//
 // A view is disposable: it is behind after a crash, rebuilt beside itself when
 // asked, and quarantined and rebuilt when its files are damaged. An event that
 // cannot be read or folded quarantines its aggregate, in every view, visibly,

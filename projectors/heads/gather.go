@@ -74,7 +74,9 @@ func (loadSink) Delete([]byte) error { return nil }
 // nothing is the facts before the first event.
 type nothing struct{}
 
-func (nothing) entity(events.Aggregate, events.EntityKey) (events.Entity, error) { return nil, nil }
+func (nothing) entity(events.Aggregate, events.EntityKey) (e events.Entity, err error) {
+	return e, err
+}
 
 func (nothing) entityKeys(events.Aggregate, events.EntityKind) ([]events.EntityKey, error) {
 	return nil, nil

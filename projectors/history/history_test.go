@@ -394,23 +394,35 @@ func TestCorruptPostings(t *testing.T) {
 func TestFindAcrossBlocks(t *testing.T) {
 	t.Parallel()
 	const n, block = 66_000, 1 << 16
-	log := make([]events.Stored, n)
-	for i := range log {
-		seq := events.Seq(i + 1)
-		s, err := events.Encode(events.Event{
-			ID: events.DeriveID[events.EventID](seq.String()), Source: "/test", Time: events.TimeOf(catalogtest.Start), Seq: seq,
-			About: events.OfTenant(events.DeriveID[events.TenantID]("tenant")), Actor: fmt.Sprint("user_", i%3), Payload: events.TenantDeactivated{},
+	var by [3]events.Stored // one event of each actor, again and again
+	for i := range by {
+		var err error
+		by[i], err = events.Encode(events.Event{
+			ID: events.DeriveID[events.EventID]("event"), Source: "/test", Time: events.TimeOf(catalogtest.Start),
+			About: events.OfTenant(events.DeriveID[events.TenantID]("tenant")), Actor: fmt.Sprint("user_", i), Payload: events.TenantDeactivated{},
 		})
 		if err != nil {
 			t.Fatal(err)
 		}
-		log[i] = s
+	}
+	log := make([]events.Stored, n)
+	for i := range log {
+		log[i] = by[i%3]
+		log[i].Seq = events.Seq(i + 1)
 	}
 	db, done := project(t, log, func() int { return 1000 })
 	defer done()
 	for _, q := range []history.Query{
-		{}, {UpTo: 5}, {After: block - 10}, {After: block - 10, UpTo: block + 10}, {After: block - 1}, {After: block},
-		{UpTo: block - 1}, {UpTo: block}, {After: block - 2, UpTo: block - 1}, {After: n},
+		{},
+		{UpTo: 5},
+		{After: block - 10},
+		{After: block - 10, UpTo: block + 10},
+		{After: block - 1},
+		{After: block},
+		{UpTo: block - 1},
+		{UpTo: block},
+		{After: block - 2, UpTo: block - 1},
+		{After: n},
 	} {
 		q.Actor = "user_1"
 		var got, want []events.Seq

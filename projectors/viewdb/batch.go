@@ -34,8 +34,9 @@ const (
 	rowAppended
 )
 
-// over is the row's value with the change made to what the view has.
-func (c change) over(value []byte, found bool) ([]byte, bool) {
+// over is the row's value with the change made to what the view has, which is
+// nil when there is no row.
+func (c change) over(value []byte) ([]byte, bool) {
 	switch c.what {
 	case rowDeleted:
 		return nil, false
@@ -112,17 +113,17 @@ func (b *Batch) Get(key []byte) (value []byte, ok bool, err error) {
 		return b.db.Get(key)
 	}
 	if c.what == rowAppended {
-		if value, ok, err = b.db.Get(key); err != nil {
+		if value, _, err = b.db.Get(key); err != nil {
 			return nil, false, err
 		}
-		value, ok = c.over(value, ok)
+		value, ok = c.over(value)
 		return value, ok, nil
 	}
 	if err := b.db.use(); err != nil {
 		return nil, false, err
 	}
 	b.db.release()
-	value, ok = c.over(nil, false)
+	value, ok = c.over(nil)
 	return bytes.Clone(value), ok, nil
 }
 
@@ -172,10 +173,10 @@ func (b *Batch) merge(lower, upper []byte, reverse bool, fn func(key, value []by
 	if len(changes) == 0 {
 		return scan(lower, upper, fn)
 	}
-	next := func(value []byte, found bool) error {
+	next := func(value []byte) error {
 		c := changes[0]
 		changes = changes[1:]
-		value, found = c.over(value, found)
+		value, found := c.over(value)
 		if !found {
 			return nil
 		}
@@ -184,14 +185,14 @@ func (b *Batch) merge(lower, upper []byte, reverse bool, fn func(key, value []by
 	ended := false
 	err := scan(lower, upper, func(key, value []byte) error {
 		for len(changes) > 0 && before(changes[0].key, string(key)) {
-			if err := next(nil, false); err != nil {
+			if err := next(nil); err != nil {
 				ended = true
 				return err
 			}
 		}
 		var err error
 		if len(changes) > 0 && changes[0].key == string(key) {
-			err = next(value, true)
+			err = next(value)
 		} else {
 			err = fn(key, value)
 		}
@@ -199,7 +200,7 @@ func (b *Batch) merge(lower, upper []byte, reverse bool, fn func(key, value []by
 		return err
 	})
 	for err == nil && !ended && len(changes) > 0 {
-		err = next(nil, false)
+		err = next(nil)
 	}
 	if errors.Is(err, ErrStop) {
 		return nil

@@ -11,6 +11,10 @@
 // is read again from the log, from DB.Checkpoint on. DB.Sync, called now and
 // then, bounds how much that is.
 //
+// A row can also be appended to (Batch.Append), which reads nothing. An empty view
+// is filled fastest by a [Load]: tables written beside the store, from several
+// goroutines, and ingested with their checkpoint.
+//
 // Readers get a [Reader]: a DB (the latest commit, moving), a [Snapshot] (one
 // commit, standing still, with its checkpoint) or a Batch (the DB with the
 // batch's own writes over it).

@@ -1,6 +1,7 @@
 package viewdb
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"errors"
@@ -65,7 +66,7 @@ func (db *DB) checkEmpty() error {
 // Commit makes the rows of every part visible, with their checkpoint; when it
 // returns they are on disk, synced. After an error the view is still empty. The
 // error matches ErrUnsorted when parts overlap.
-func (l *Load) Commit(cp Checkpoint) error {
+func (l *Load) Commit(ctx context.Context, cp Checkpoint) error {
 	return l.db.work("load", func() error {
 		l.db.commits.Lock()
 		defer l.db.commits.Unlock()
@@ -88,7 +89,7 @@ func (l *Load) Commit(cp Checkpoint) error {
 		if err := errors.Join(last.add(checkpointKey, raw), last.finish()); err != nil {
 			return err
 		}
-		if err := l.db.pebble.Ingest(context.Background(), l.tables); err != nil {
+		if err := l.db.pebble.Ingest(ctx, l.tables); err != nil {
 			return err
 		}
 		return l.db.advance(cp)
@@ -223,9 +224,25 @@ func (r *run) begin() error {
 	l.mu.Lock()
 	l.tables = append(l.tables, name)
 	l.mu.Unlock()
-	r.table = sstable.NewWriter(objstorageprovider.NewFileWritable(f), l.db.tableOptions())
+	bulk := &bulkFile{File: f, w: bufio.NewWriterSize(f, bulkBytes)}
+	r.table = sstable.NewWriter(objstorageprovider.NewFileWritable(bulk), l.db.tableOptions())
 	return nil
 }
+
+// bulkBytes is how much is written to a table at a time; by itself it is a block.
+const bulkBytes = 256 << 10
+
+// bulkFile is a file that is written from front to back.
+type bulkFile struct {
+	vfs.File
+	w *bufio.Writer
+}
+
+func (f *bulkFile) Write(p []byte) (int, error) { return f.w.Write(p) }
+
+func (f *bulkFile) Sync() error { return errors.Join(f.w.Flush(), f.File.Sync()) }
+
+func (f *bulkFile) Close() error { return errors.Join(f.w.Flush(), f.File.Close()) }
 
 func (r *run) finish() error {
 	if r.table == nil {

@@ -1,6 +1,7 @@
 package viewdb_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"maps"
@@ -23,7 +24,7 @@ func load(db *viewdb.DB, cp viewdb.Checkpoint, fill func(*viewdb.Load) error) er
 		return err
 	}
 	if err = fill(l); err == nil {
-		err = l.Commit(cp)
+		err = l.Commit(context.Background(), cp)
 	}
 	return errors.Join(err, l.Close())
 }

@@ -3,7 +3,6 @@ package viewdb
 import (
 	"bufio"
 	"bytes"
-	"container/heap"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -186,17 +185,16 @@ func (s *spilled) close() error { return s.file.Close() }
 
 // merge writes the rows of all sources into tables.
 func (l *Load) merge() error {
-	h := &mergeHeap{}
+	var m merger
 	for _, s := range l.sorted {
-		if err := h.add(s); err != nil {
+		if err := m.add(s); err != nil {
 			return err
 		}
 	}
-	heap.Init(h)
 	out := run{load: l}
-	for len(*h) > 0 {
+	for len(m.heads) > 0 {
 		// The first of several rows with one key has the highest rank.
-		row := (*h)[0].row
+		row := m.heads[0].row
 		if !bytes.Equal(row.key, out.last) {
 			if len(out.last) > 0 && out.last[0] != row.key[0] {
 				if err := out.finish(); err != nil {
@@ -207,60 +205,69 @@ func (l *Load) merge() error {
 				return err
 			}
 		}
-		if err := h.next(); err != nil {
+		if err := m.next(); err != nil {
 			return err
 		}
 	}
 	return out.finish()
 }
 
-type merging struct {
+// merger is the first row of each source that has one, as a heap.
+type merger struct{ heads []mergeHead }
+
+type mergeHead struct {
 	row    sourceRow
 	source rowSource
 }
 
-type mergeHeap []merging
-
-func (h mergeHeap) Len() int      { return len(h) }
-func (h mergeHeap) Swap(i, j int) { h[i], h[j] = h[j], h[i] }
-func (h mergeHeap) Less(i, j int) bool {
-	if c := bytes.Compare(h[i].row.key, h[j].row.key); c != 0 {
+// less puts the smallest key first, and of one key the highest rank.
+func (m *merger) less(i, j int) bool {
+	a, b := &m.heads[i].row, &m.heads[j].row
+	if c := bytes.Compare(a.key, b.key); c != 0 {
 		return c < 0
 	}
-	return h[i].row.rank > h[j].row.rank
+	return a.rank > b.rank
 }
 
-// Push and Pop make it a heap.Interface.
-func (h *mergeHeap) Push(x any) { *h = append(*h, x.(merging)) } //nolint:forcetypeassert // ours
+func (m *merger) swap(i, j int) { m.heads[i], m.heads[j] = m.heads[j], m.heads[i] }
 
-// Pop takes the last one.
-func (h *mergeHeap) Pop() any {
-	last := (*h)[len(*h)-1]
-	*h = (*h)[:len(*h)-1]
-	return last
-}
-
-// add reads the first row of a source.
-func (h *mergeHeap) add(s rowSource) error {
+// add takes a source in.
+func (m *merger) add(s rowSource) error {
 	row, err := s.next()
 	if errors.Is(err, io.EOF) && !errors.Is(err, ErrCorrupt) {
 		return nil
 	}
-	*h = append(*h, merging{row, s})
+	m.heads = append(m.heads, mergeHead{row, s})
+	for i := len(m.heads) - 1; i > 0 && m.less(i, (i-1)/2); i = (i - 1) / 2 {
+		m.swap(i, (i-1)/2)
+	}
 	return err
 }
 
 // next moves the source of the first row on.
-func (h *mergeHeap) next() error {
-	row, err := (*h)[0].source.next()
+func (m *merger) next() error {
+	row, err := m.heads[0].source.next()
 	switch {
 	case err == nil:
-		(*h)[0].row = row
-		heap.Fix(h, 0)
+		m.heads[0].row = row
 	case errors.Is(err, io.EOF) && !errors.Is(err, ErrCorrupt):
-		heap.Pop(h)
+		last := len(m.heads) - 1
+		m.heads[0] = m.heads[last]
+		m.heads = m.heads[:last]
 	default:
 		return err
 	}
-	return nil
+	for i := 0; ; {
+		least := i
+		for child := 2*i + 1; child <= 2*i+2 && child < len(m.heads); child++ {
+			if m.less(child, least) {
+				least = child
+			}
+		}
+		if least == i {
+			return nil
+		}
+		m.swap(i, least)
+		i = least
+	}
 }

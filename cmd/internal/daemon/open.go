@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"tenantcatalogue/catalogue"
 	"tenantcatalogue/cmd/internal/auth"
@@ -39,7 +40,7 @@ func Open(ctx context.Context, cfg Config) (*System, error) {
 		Clock: cfg.Clock, Logger: cfg.Logger, Homes: map[string]*viewdb.Home{}, done: make(chan struct{}),
 	}
 	for _, step := range []func(context.Context, Config) error{
-		s.openDir, s.openBus, s.openKeys, s.openStores, s.openLog, s.openService, s.startRunner, s.startBeat,
+		s.openDir, s.openBus, s.openKeys, s.openStores, s.openLog, s.fillHeads, s.openService, s.startRunner, s.startBeat,
 	} {
 		if err := step(ctx, cfg); err != nil {
 			return nil, errors.Join(fmt.Errorf("open the catalogue in %s: %w", s.Dir, err), s.close.run(context.WithoutCancel(ctx)))
@@ -188,6 +189,27 @@ func allZero(stores map[string]viewdb.Checkpoint) bool {
 	return true
 }
 
+// fillHeads makes empty heads from the history, because nothing can be decided
+// without them and the log gives them one event at a time; every other store
+// that is empty is filled on the way. Without a history the Service has the log.
+func (s *System) fillHeads(ctx context.Context, _ Config) error {
+	if !s.Heads.Current().Checkpoint().IsZero() {
+		return nil
+	}
+	views := append(slices.Clip(s.Views), projectors.View{Projector: heads.Projector{}, Home: s.Heads})
+	err := projectors.Fill(ctx, s.Log, views, projectors.Listener{Quarantined: s.quarantined}, nil)
+	if err != nil && s.History.Current().Fault() != nil {
+		s.Logger.Error().Err(err).Msg("the heads cannot be made from the history; they are made from the log, which takes longer")
+		return nil //nolint:nilerr // told, and the history is mended
+	}
+	return err
+}
+
+// quarantined hears of an event that cannot be read.
+func (s *System) quarantined(about events.Aggregate, seq events.Seq, why error) {
+	s.Logger.Error().Err(why).Stringer("about", about).Stringer("seq", seq).Msg("an event cannot be read; its aggregate is quarantined")
+}
+
 // openService starts the only writer. It waits until the heads have reached the
 // end of the log.
 func (s *System) openService(ctx context.Context, _ Config) error {
@@ -210,9 +232,7 @@ func (s *System) startRunner(ctx context.Context, cfg Config) error {
 		Faulted: func(view string, err error) {
 			s.Logger.Error().Err(err).Str("view", view).Msg("the view cannot be applied to; it is taken out and rebuilt")
 		},
-		Quarantined: func(about events.Aggregate, seq events.Seq, why error) {
-			s.Logger.Error().Err(why).Stringer("about", about).Stringer("seq", seq).Msg("an event cannot be read; its aggregate is quarantined")
-		},
+		Quarantined: s.quarantined,
 		Rebuilt: func(view string, seq events.Seq) {
 			s.Logger.Info().Str("view", view).Stringer("seq", seq).Msg("the view is rebuilt and serves")
 		},
