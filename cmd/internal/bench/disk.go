@@ -4,7 +4,6 @@ import (
 	"context"
 	"io/fs"
 	"path/filepath"
-	"syscall"
 )
 
 func diskRows() []Row {
@@ -37,22 +36,18 @@ func disk(ctx context.Context, e *Env) ([]Value, error) {
 	return []Value{{Value: log}, {log + history + views + heads, log}, {Value: history}, {Value: views}, {Value: heads}}, nil
 }
 
-// used is how many bytes of the disk a directory takes.
+// used is how many bytes a directory holds. Space that write-ahead logs have set
+// aside and not used is not counted: it is the same however many events there are.
 func used(dir string) (bytes int64, err error) {
 	err = filepath.WalkDir(dir, func(_ string, entry fs.DirEntry, err error) error {
 		if err != nil {
 			return err
 		}
 		info, err := entry.Info()
-		if err != nil {
-			return err
-		}
-		if stat, ok := info.Sys().(*syscall.Stat_t); ok {
-			bytes += stat.Blocks * 512
-		} else {
+		if err == nil && info.Mode().IsRegular() {
 			bytes += info.Size()
 		}
-		return nil
+		return err
 	})
 	return bytes, err
 }

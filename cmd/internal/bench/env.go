@@ -60,9 +60,10 @@ func (e *Env) Writing(ctx context.Context) (*daemon.System, error) { return e.to
 // WriteSide is the copy with its views paused.
 func (e *Env) WriteSide(ctx context.Context) (*daemon.System, error) { return e.to(ctx, paused) }
 
-// Stopped is the directory of the copy, with nothing open on it.
+// Stopped is the directory of a new copy, with nothing open on it: what other rows
+// have written does not stand in it.
 func (e *Env) Stopped(ctx context.Context) (dir string, err error) {
-	if err := e.stop(ctx); err != nil {
+	if err := e.discard(ctx); err != nil {
 		return "", err
 	}
 	return e.copy(ctx)

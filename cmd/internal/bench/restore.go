@@ -167,6 +167,9 @@ func restoreLive(ctx context.Context, e *Env) ([]Value, error) {
 		return nil, err
 	}
 	// The first second is for the loop to settle.
+	if len(between(list, r.began, r.applied())) == 0 {
+		return nil, fmt.Errorf("%d requests a second are more than it takes even without a restoration", livePerSecond)
+	}
 	without := between(list, began.Add(time.Second), r.began).p99()
 	return []Value{
 		{between(list, r.began, r.applied()).p99(), without},

@@ -45,8 +45,11 @@ func publishWithViews(ctx context.Context, e *Env) ([]Value, error) {
 		return nil, err
 	}
 	requests := e.traffic().some(each * inFlight)
+	greatest := watchLag(ctx, sys)
 	began := time.Now()
-	if _, err := closedLoop(ctx, sys.Service, inFlight, requests); err != nil {
+	_, err = closedLoop(ctx, sys.Service, inFlight, requests)
+	lag := greatest()
+	if err != nil {
 		return nil, err
 	}
 	acked := time.Since(began)
@@ -54,12 +57,39 @@ func publishWithViews(ctx context.Context, e *Env) ([]Value, error) {
 	if err != nil {
 		return nil, err
 	}
-	lag := head - sys.Seq() // the greatest: nothing is published any more
 	if err := sys.Runner.WaitFor(ctx, head); err != nil {
 		return nil, err
 	}
 	shown := time.Since(began)
 	return []Value{{Value: rate(len(requests), shown)}, {Value: rate(len(requests), acked)}, {Value: float64(lag)}}, nil
+}
+
+// watchLag looks now and then how far the slowest view is behind the log; stop
+// gives the most that was seen.
+func watchLag(ctx context.Context, sys *daemon.System) (stop func() events.Seq) {
+	ctx, cancel := context.WithCancel(ctx)
+	most := make(chan events.Seq)
+	go func() {
+		var lag events.Seq
+		tick := time.NewTicker(50 * time.Millisecond)
+		defer tick.Stop()
+		for {
+			select {
+			case <-tick.C:
+				at := sys.Seq() // before the head, so that it is never ahead of it
+				if head, err := sys.Log.Head(ctx); err == nil {
+					lag = max(lag, head-at)
+				}
+			case <-ctx.Done():
+				most <- lag
+				return
+			}
+		}
+	}()
+	return func() events.Seq {
+		cancel()
+		return <-most
+	}
 }
 
 func ackToVisible(ctx context.Context, e *Env) ([]Value, error) {
@@ -88,8 +118,10 @@ func ackToVisible(ctx context.Context, e *Env) ([]Value, error) {
 		visible = append(visible, max(0, shown.when(s.seq).Sub(s.acked)))
 	}
 	return []Value{
-		{Value: millis(visible.percentile(50))}, {Value: millis(visible.percentile(99))},
-		{Value: millis(acked.percentile(50))}, {Value: millis(acked.percentile(99))},
+		{Value: millis(visible.percentile(50))},
+		{Value: millis(visible.percentile(99))},
+		{Value: millis(acked.percentile(50))},
+		{Value: millis(acked.percentile(99))},
 	}, nil
 }
 

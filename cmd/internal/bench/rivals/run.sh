@@ -69,8 +69,8 @@ CONF
   "${as_pg[@]}" "$pgbin/pg_ctl" -D "$work/pg/data" -l "$work/pg/log" -w -t 120 start >/dev/null
 )
 export PGHOST=$work/pg PGUSER=bench PGDATABASE=postgres
-q() { psql -X -q -At -v ON_ERROR_STOP=1 "$@"; }
-# repeat FILE [psql's flags]: the median of what the file prints last
+q() { PGOPTIONS="-c client_min_messages=warning" psql -X -q -At -v ON_ERROR_STOP=1 "$@"; }
+# timed FILE [psql's flags]: the seconds that the file prints last
 timed() { q "${@:2}" -f "$here/$1" | tail -n 1; }
 
 q -f "$here/schema.sql"
@@ -93,9 +93,27 @@ inserts() {
   pgbench -n -M prepared -f "$work/insert.sql" -c "$1" -j "$(($1 < 2 ? $1 : 2))" -t "$3" -D k=0 -D many="$2" -D share=$((rows / $1)) "${@:4}" |
     awk '/^tps/ {print $3}'
 }
-commits=$((rows / 2000 < 100 ? rows / 2000 : 100))
+# The same 1,000 rows a commit sent by two clients in the cheapest way there is.
+head -n 400000 "$work/export/events.tsv" | cut -f3- | awk -v to="$work/many" '
+  NR % 1000 == 1 { if (NR > 1) print "\\." >out; out = to (++n % 2) ".sql"
+    print "COPY events_new (id, version, at, type, actor, run, payload) FROM STDIN;" >out }
+  { print >out }
+  END { print "\\." >out }'
+many() {
+  local began pids=()
+  q -c "TRUNCATE events_new" -c CHECKPOINT
+  began=$(date +%s.%N)
+  for half in 0 1; do
+    q -f "$work/many$half.sql" &
+    pids+=($!)
+  done
+  for pid in "${pids[@]}"; do wait "$pid"; done
+  awk -v a="$began" -v b="$(date +%s.%N)" -v n="$(q -c "SELECT count(*) FROM events_new")" 'BEGIN {print n / (b - a)}'
+}
 each=$((rows / 64 < 300 ? rows / 64 : 300))
+commits=$((rows / 2000 < 100 ? rows / 2000 : 100))
 insert_1000=$(for _ in $(seq "$runs"); do inserts 2 1000 "$commits"; done | median | awk '{print $1 * 1000}')
+copy_1000=$(for _ in $(seq "$runs"); do many; done | median)
 insert_64=$(for _ in $(seq "$runs"); do inserts 64 1 "$each"; done | median)
 rm -f "$work"/commit.*
 for _ in $(seq "$runs"); do inserts 1 1 1000 -l --log-prefix="$work/commit" >/dev/null; done
@@ -139,7 +157,7 @@ back=$(q -c "SELECT count(DISTINCT tenant) FROM entities WHERE since > '$now'")
 per_second() { awk -v n="$rows" -v s="$1" 'BEGIN {print n / s}'; }
 cat >"$work/rivals.json" <<JSON
 {"tenants": $tenants, "figures": {
-  "insert_1000": $insert_1000, "insert_64": $insert_64, "commit_p50_us": $commit_p50,
+  "insert_1000": $insert_1000, "copy_1000": $copy_1000, "insert_64": $insert_64, "commit_p50_us": $commit_p50,
   "copy": $(per_second "$copy"), "fold": $(per_second "$fold"), "copy_fold": $(awk -v n="$rows" -v a="$copy" -v b="$fold" 'BEGIN {print n / (a + b)}'),
   "events_table_bytes": $bytes, "events_restore_s": $restore_events, "history_restore_s": $restore_history, "history_asof_all_s": $asof_all
 }}
