@@ -181,7 +181,7 @@ func (g *gathering) tell() error {
 
 // collect fills an archive, which is empty, from the log.
 // each, when set, sees every event.
-func collect(ctx context.Context, source Source, archive Archive, db *viewdb.DB, upTo events.Seq, each func(Recorded), progress func(events.Seq)) (err error) {
+func collect(ctx context.Context, source Reader, archive Archive, db *viewdb.DB, upTo events.Seq, each func(Recorded), progress func(events.Seq)) (err error) {
 	l, err := db.BeginLoad()
 	if err != nil {
 		return err
@@ -214,7 +214,7 @@ func collect(ctx context.Context, source Source, archive Archive, db *viewdb.DB,
 }
 
 // decoded reads the log, decoding on every core, and calls fn in order.
-func decoded(ctx context.Context, source Source, after, upTo events.Seq, fn func([]Recorded) error) error {
+func decoded(ctx context.Context, source Reader, after, upTo events.Seq, fn func([]Recorded) error) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	queue := make(chan chan []Recorded, 2*runtime.GOMAXPROCS(0))
@@ -250,9 +250,9 @@ func decoded(ctx context.Context, source Source, after, upTo events.Seq, fn func
 
 // Fill brings views that are empty to where the log stands, all of them at once:
 // the archive among them from the log, and from it those that can be gathered.
-// What is left is for a Runner. The listener hears of events that cannot be
-// read, progress, when set, how far it has come.
-func Fill(ctx context.Context, source Source, views []View, listener Listener, progress func(view string, at, of events.Seq)) error {
+// What is left is for a Runner. each, when set, sees every event that is read from
+// the log, in order; progress, when set, hears how far it has come.
+func Fill(ctx context.Context, source Reader, views []View, each func(Recorded), progress func(view string, at, of events.Seq)) error {
 	archive, home := archiveOf(views)
 	if archive == nil {
 		return nil
@@ -268,7 +268,7 @@ func Fill(ctx context.Context, source Source, views []View, listener Listener, p
 		return func(at events.Seq) { progress(name, at, head) }
 	}
 	if home.Current().Checkpoint().IsZero() && head > 0 {
-		if err := collect(ctx, source, archive, home.Current(), head, listener.each, tell(archive.Name())); err != nil {
+		if err := collect(ctx, source, archive, home.Current(), head, each, tell(archive.Name())); err != nil {
 			return fmt.Errorf("fill view %s from the log: %w", archive.Name(), err)
 		}
 	}
@@ -293,7 +293,7 @@ func archiveOf(views []View) (Archive, *viewdb.Home) {
 
 // gatherFrom fills views from the archive that a home has, once that is found to
 // be of this log.
-func gatherFrom(ctx context.Context, source Source, archive Archive, home *viewdb.Home, targets []target, progress func(events.Seq)) error {
+func gatherFrom(ctx context.Context, source Reader, archive Archive, home *viewdb.Home, targets []target, progress func(events.Seq)) error {
 	if len(targets) == 0 {
 		return nil
 	}

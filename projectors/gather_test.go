@@ -35,7 +35,7 @@ func TestFilledViewsAreProjectedOnes(t *testing.T) {
 		for _, p := range everyView() {
 			views = append(views, projectors.View{Projector: p, Home: openHome(t, p, fs)})
 		}
-		if err := projectors.Fill(t.Context(), log, views, projectors.Listener{}, nil); err != nil {
+		if err := projectors.Fill(t.Context(), log, views, nil, nil); err != nil {
 			t.Fatal(err)
 		}
 		rebuilt := rapid.SampledFrom(views).Draw(rt, "rebuilt").Projector.Name()
@@ -101,7 +101,7 @@ func TestFillInParts(t *testing.T) {
 		views = append(views, projectors.View{Projector: p, Home: openHome(t, p, fs)})
 	}
 	views[0].Projector = parted{history.New()}
-	if err := projectors.Fill(t.Context(), log, views, projectors.Listener{}, nil); err != nil {
+	if err := projectors.Fill(t.Context(), log, views, nil, nil); err != nil {
 		t.Fatal(err)
 	}
 	for _, v := range views {
@@ -122,7 +122,7 @@ func TestRebuildFromAHistoryThatIsBehind(t *testing.T) {
 	fs := vfs.NewMem()
 	tenantsView := projectors.View{Projector: tenants.New(), Home: openHome(t, tenants.New(), fs)}
 	views := []projectors.View{{Projector: history.New(), Home: openHome(t, history.New(), fs)}, tenantsView}
-	if err := projectors.Fill(t.Context(), log, views, projectors.Listener{}, nil); err != nil {
+	if err := projectors.Fill(t.Context(), log, views, nil, nil); err != nil {
 		t.Fatal(err)
 	}
 	appendTo(t, log, all[400:]...)
@@ -155,15 +155,15 @@ func TestFillRefuses(t *testing.T) {
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if err := projectors.Fill(ctx, newLog(t, all...), views, projectors.Listener{}, nil); !errors.Is(err, context.Canceled) {
+	if err := projectors.Fill(ctx, newLog(t, all...), views, nil, nil); !errors.Is(err, context.Canceled) {
 		t.Error(err)
 	}
-	if err := projectors.Fill(t.Context(), newLog(t, all...), views[:1], projectors.Listener{}, nil); err != nil {
+	if err := projectors.Fill(t.Context(), newLog(t, all...), views[:1], nil, nil); err != nil {
 		t.Fatal(err)
 	}
 	other := eventtest.NewMemoryLog("other")
 	appendTo(t, other, all...)
-	if err := projectors.Fill(t.Context(), other, views, projectors.Listener{}, nil); !errors.Is(err, projectors.ErrOtherLog) {
+	if err := projectors.Fill(t.Context(), other, views, nil, nil); !errors.Is(err, projectors.ErrOtherLog) {
 		t.Error(err)
 	}
 	if err := projectors.NewRunner(other, views, projectors.Listener{}).Rebuild(t.Context(), tenants.Name, nil); !errors.Is(err, projectors.ErrOtherLog) {

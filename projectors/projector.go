@@ -72,14 +72,19 @@ type Projector interface {
 	Project(b *viewdb.Batch, recorded []Recorded) error
 }
 
-// Source is what projectors need of the log.
+// Source is what a Runner needs of the log.
 type Source interface {
+	Reader
+	// Tail hands over the events after a Seq as they come, until ctx ends.
+	Tail(ctx context.Context, after events.Seq, fn func([]events.Stored) error) error
+}
+
+// Reader is a log, or a stretch of one, as far as it is there.
+type Reader interface {
 	// Identity tells this log from any other.
 	Identity() string
 	// Head is the Seq of the last event.
 	Head(ctx context.Context) (events.Seq, error)
 	// Read hands over the events after one Seq up to another, in order.
 	Read(ctx context.Context, after, upTo events.Seq, fn func([]events.Stored) error) error
-	// Tail hands over the events after a Seq as they come, until ctx ends.
-	Tail(ctx context.Context, after events.Seq, fn func([]events.Stored) error) error
 }

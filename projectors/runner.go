@@ -110,7 +110,7 @@ func (r *Runner) fillEmptyViews(ctx context.Context) error {
 	for _, s := range r.views {
 		views = append(views, s.View)
 	}
-	err := Fill(ctx, r.source, views, r.listener, nil)
+	err := Fill(ctx, r.source, views, r.listener.each, nil)
 	for _, v := range views {
 		if v.Home.Current().Fault() != nil {
 			return nil //nolint:nilerr // the fault is the view's and known to it
@@ -141,7 +141,7 @@ func (r *Runner) start(ctx context.Context) (first viewdb.Checkpoint, err error)
 // enough, and has the same event at that Seq. Everything that was built on the
 // checkpoint must stop when it does not: JetStream itself reports neither a
 // lost tail nor sequences used twice.
-func CheckLog(ctx context.Context, source Source, at viewdb.Checkpoint) error {
+func CheckLog(ctx context.Context, source Reader, at viewdb.Checkpoint) error {
 	if at.Seq == 0 {
 		return nil
 	}

@@ -6,8 +6,6 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/cockroachdb/pebble/v2/vfs"
-
 	"tenantcatalogue/catalogue/catalogtest"
 	"tenantcatalogue/events"
 	"tenantcatalogue/projectors"
@@ -34,9 +32,9 @@ func verify(t testing.TB, log replay.Log, stream string, views []projectors.View
 		}()
 		subjects = append(subjects, replay.Subject{Projector: v.Projector, Snapshot: s})
 	}
-	fs := vfs.NewMem()
-	scratch := func(p projectors.Projector) (*viewdb.DB, error) {
-		return viewdb.Open(viewdb.Config{Dir: p.Name(), Name: p.Name(), Format: p.Format(), FS: fs, MemTableBytes: 1 << 20})
+	scratch, err := replaytest.Scratch()
+	if err != nil {
+		t.Fatal(err)
 	}
 	report, err := replay.Verify(t.Context(), log, stream, subjects, scratch, nil)
 	if err != nil {

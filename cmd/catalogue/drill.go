@@ -5,22 +5,16 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
 	"strings"
 	"text/tabwriter"
 	"time"
 
-	"github.com/google/uuid"
 	"github.com/spf13/cobra"
 
 	"tenantcatalogue/cmd/internal/daemon"
 	"tenantcatalogue/events"
-	"tenantcatalogue/projectors"
-	"tenantcatalogue/projectors/history"
 	"tenantcatalogue/projectors/tenants"
-	"tenantcatalogue/projectors/viewdb"
 	"tenantcatalogue/replay/drill"
-	"tenantcatalogue/replay/restore"
 )
 
 func (a *app) drill() *cobra.Command {
@@ -66,8 +60,8 @@ func (a *app) runDrill(ctx context.Context, cfg drill.Config, data string) (err 
 	defer func() { err = errors.Join(err, sys.Close(context.WithoutCancel(ctx))) }()
 	p := newProgress(a.Err)
 	report, err := drill.Run(ctx, drill.System{
-		Service: sys.Service, Runner: sys.Runner, Engine: newEngine(sys, clock.Now), Log: sys.Log, Identity: sys.Identity,
-		Clock: clock, Tenants: sys.Homes[tenants.Name], Scratch: scratchViews(filepath.Join(sys.Dir, "scratch")),
+		Service: sys.Service, Runner: sys.Runner, Engine: sys.Restorer(), Log: sys.Log, Identity: sys.Identity,
+		Clock: clock, Tenants: sys.Homes[tenants.Name], Scratch: sys.Scratch,
 	}, cfg, drill.Tell{Line: p.line, Progress: p.at})
 	p.clear()
 	if err != nil && !errors.Is(err, drill.ErrFailed) {
@@ -88,21 +82,6 @@ func mustBeEmpty(dir string) error {
 		err = fmt.Errorf("--data %s: it is not empty; a drill wants a catalogue of its own", dir)
 	}
 	return err
-}
-
-// newEngine makes the restorations of a running system.
-func newEngine(sys *daemon.System, clock func() time.Time) *restore.Engine {
-	return restore.New(restore.Config{
-		History: func(f func(*history.Reader) error) error { return history.View(sys.History, f) },
-		Service: sys.Service, Views: sys.Runner, Log: sys.Log, Clock: clock, NewID: uuid.NewV7,
-	})
-}
-
-// scratchViews opens empty views under dir to rebuild into.
-func scratchViews(dir string) func(projectors.Projector) (*viewdb.DB, error) {
-	return func(p projectors.Projector) (*viewdb.DB, error) {
-		return viewdb.Open(viewdb.Config{Dir: filepath.Join(dir, p.Name()), Name: p.Name(), Format: p.Format()})
-	}
 }
 
 func drillTable(w *tabwriter.Writer, r drill.Report) {

@@ -62,8 +62,8 @@ type System struct {
 	Clock    *Clock
 	// Tenants is the home of the tenants view.
 	Tenants *viewdb.Home
-	// Scratch opens an empty view to rebuild into.
-	Scratch func(projectors.Projector) (*viewdb.DB, error)
+	// Scratch makes room to fold the log again.
+	Scratch func() (replay.Scratch, error)
 }
 
 // Config says how large the job is.

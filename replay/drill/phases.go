@@ -361,7 +361,11 @@ func (r *run) rebuild(ctx context.Context) error {
 	for _, v := range pinned.Views {
 		subjects = append(subjects, replay.Subject{Projector: v.Projector, Snapshot: v.Snapshot})
 	}
-	found, err := replay.Verify(ctx, r.sys.Log, r.sys.Identity, subjects, r.sys.Scratch, func(at, of events.Seq) { r.tell.progress(int(at), int(of)) })
+	scratch, err := r.sys.Scratch()
+	if err != nil {
+		return errors.Join(err, pinned.Close())
+	}
+	found, err := replay.Verify(ctx, r.sys.Log, r.sys.Identity, subjects, scratch, func(at, of events.Seq) { r.tell.progress(int(at), int(of)) })
 	if err := errors.Join(err, pinned.Close()); err != nil {
 		return err
 	}

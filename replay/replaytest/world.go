@@ -148,7 +148,7 @@ func (w *World) Engine(p restore.Publisher) *restore.Engine {
 		p = w.Service
 	}
 	return restore.New(restore.Config{
-		History: w.History, Service: p, Views: w.Runner, Log: w.Log, Clock: w.Now, NewID: w.newID,
+		History: w.History, Service: p, Views: w.Runner, Log: w.Log, Scratch: Scratch, Clock: w.Now, NewID: w.newID,
 	})
 }
 

@@ -9,14 +9,13 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
-	"sync"
 	"time"
 
-	"tenantcatalogue/catalogue"
 	"tenantcatalogue/events"
 	"tenantcatalogue/projectors"
-	"tenantcatalogue/projectors/viewdb"
+	"tenantcatalogue/projectors/history"
 	"tenantcatalogue/replay"
 )
 
@@ -86,71 +85,137 @@ func (e *Engine) Certificate(ctx context.Context, id events.RestoreID) (c Certif
 		return c, fmt.Errorf("certify %s: %w", id, err)
 	}
 	defer func() { err = errors.Join(err, pinned.Close()) }()
-	ev := newEvidence(rec)
-	ev.fold, err = replay.FoldLog(ctx, e.cfg.Log, pinned.Seq, ev.see)
+	subjects := make([]replay.Subject, 0, len(pinned.Views))
+	for _, v := range pinned.Views {
+		subjects = append(subjects, replay.Subject{Projector: v.Projector, Snapshot: v.Snapshot})
+	}
+	scratch, err := e.cfg.Scratch()
 	if err != nil {
 		return c, fmt.Errorf("certify %s: %w", id, err)
 	}
-	return e.certify(rec, ev, pinned)
+	fold, err := replay.NewRefold(ctx, e.cfg.Log, e.cfg.Log.Identity(), subjects, scratch, nil)
+	if err != nil {
+		return c, fmt.Errorf("certify %s: %w", id, err)
+	}
+	defer func() { err = errors.Join(err, fold.Close()) }()
+	if c, err = e.certify(ctx, rec, fold); err != nil {
+		err = fmt.Errorf("certify %s: %w", id, err)
+	}
+	return c, err
+}
+
+func (e *Engine) certify(ctx context.Context, rec recorded, fold *replay.Refold) (c Certificate, err error) {
+	plan, end, hash := rec.plan, rec.finished, fold.Hash()
+	c = Certificate{
+		Restoration: rec.id, Mode: plan.Mode, Cut: plan.Cut, AsOf: plan.AsOf, Begin: end.Begin, End: end.End,
+		Pinned: fold.At(), LogHash: hex.EncodeToString(hash[:]),
+		RTOSeconds:   rec.ended.Sub(rec.began).Seconds(),
+		RPOObjective: e.cfg.Objectives.RPO.Seconds(), RTOObjective: e.cfg.Objectives.RTO.Seconds(),
+	}
+	wrong, err := c.views(ctx, fold)
+	if err != nil {
+		return c, err
+	}
+	err = fold.History(func(r *history.Reader) error {
+		ev, err := newEvidence(rec, r)
+		if err != nil {
+			return err
+		}
+		if err := c.targets(ev, wrong); err != nil {
+			return err
+		}
+		return c.neighbours(ev, wrong)
+	})
+	if err != nil && !errors.Is(err, projectors.ErrGap) { // which is among the faults
+		return c, err
+	}
+	slices.SortStableFunc(c.Faults, func(a, b replay.Fault) int {
+		return cmp.Or(cmp.Compare(a.View, b.View), cmp.Compare(a.Seq, b.Seq), cmp.Compare(a.About.String(), b.About.String()))
+	})
+	proven := len(c.Faults) == 0 && c.DigestMismatches == 0 && c.NeighboursChanged == 0 && len(end.Failed) == 0
+	c.OK = proven && c.RPOSeconds <= c.RPOObjective && c.RTOSeconds <= c.RTOObjective
+	c.Same, err = c.fingerprint(proven)
+	return c, err
+}
+
+// views holds every view's rows against the fold, and tells which aggregates
+// differ.
+func (c *Certificate) views(ctx context.Context, fold *replay.Refold) (wrong map[events.Aggregate]bool, err error) {
+	report, err := fold.Report(ctx)
+	if err != nil {
+		return nil, err
+	}
+	differ := map[string]bool{} // views, by name
+	for _, v := range report.Views {
+		c.Views = append(c.Views, CertifiedView{Name: v.Name, Rows: v.Rows, Digest: v.Digest})
+		differ[v.Name] = v.Digest != v.RebuiltDigest
+	}
+	bad, err := fold.Quarantined()
+	if err != nil {
+		return nil, err
+	}
+	c.Faults = bad
+	wrong = map[events.Aggregate]bool{}
+	named := map[string]bool{} // views of which we know who differs
+	if !report.OK() {
+		if bad, err = fold.Differing(); err != nil {
+			return nil, err
+		}
+		for _, f := range bad {
+			wrong[f.About], named[f.View] = true, true
+		}
+		c.Faults = append(c.Faults, bad...)
+	}
+	for _, f := range report.Faults {
+		if !named[f.View] {
+			c.Faults = append(c.Faults, f)
+		}
+	}
+	return wrong, nil
 }
 
 // evidence is what the log says of a restoration.
 type evidence struct {
 	rec     recorded
-	fold    *replay.Independent
-	targets map[events.TenantID]*target
+	history *history.Reader // made of the log
+	targets map[events.TenantID]events.RestoreTarget
 	touched map[events.Aggregate]bool // no target's, with an event of the restoration
 	since   map[events.TenantID]bool  // neighbours with an event of their own since the plan
 	cutTime events.Time
+
+	restoration func(events.RestoreID) (events.Restoration, error)
 }
 
-// target is a restored tenant: its plan and its events.
-type target struct {
-	plan events.RestoreTarget
-	line timeline
-	last events.Seq // of its restored event's last part
-	said []byte     // the digest that part carries
-}
-
-func newEvidence(rec recorded) *evidence {
+func newEvidence(rec recorded, r *history.Reader) (*evidence, error) {
 	ev := &evidence{
-		rec: rec, targets: map[events.TenantID]*target{}, touched: map[events.Aggregate]bool{}, since: map[events.TenantID]bool{},
-	}
-	failed := map[events.TenantID]bool{}
-	for _, f := range rec.finished.Failed {
-		failed[f.Tenant] = true
+		rec: rec, history: r, restoration: restorations(r),
+		targets: map[events.TenantID]events.RestoreTarget{}, touched: map[events.Aggregate]bool{}, since: map[events.TenantID]bool{},
 	}
 	for _, t := range rec.plan.Targets {
-		if !failed[t.Tenant] {
-			ev.targets[t.Tenant] = &target{plan: t}
-		}
+		ev.targets[t.Tenant] = t
 	}
-	return ev
-}
-
-// see takes note of one event of the log.
-func (ev *evidence) see(e events.Event) {
-	if e.Seq <= ev.rec.plan.Cut {
+	for _, f := range rec.finished.Failed {
+		delete(ev.targets, f.Tenant)
+	}
+	if s, found, err := r.Get(rec.plan.Cut); err != nil {
+		return ev, err
+	} else if e, err := events.Decode(s); found && err == nil {
 		ev.cutTime = e.RecordedTime
 	}
-	if e.Run == RunOf(ev.rec.id) && e.About != events.OfRestoration(ev.rec.id) && ev.targets[tenantOf(e)] == nil {
-		ev.touched[e.About] = true
-	}
-	tenant := e.About.Tenant()
-	if tenant.IsZero() {
-		return
-	}
-	t := ev.targets[tenant]
-	if t == nil {
-		if e.Seq > ev.rec.planned {
-			ev.since[tenant] = true
-		}
-		return
-	}
-	t.line.events = append(t.line.events, e)
-	if p, ok := e.Payload.(events.TenantRestored); ok && p.Restoration == ev.rec.id {
-		t.last, t.said = e.Seq, p.Digest
-	}
+	return ev, errors.Join(
+		r.Find(history.Query{Run: RunOf(rec.id)}, func(e events.Event) error {
+			if _, target := ev.targets[tenantOf(e)]; !target && e.About != events.OfRestoration(rec.id) {
+				ev.touched[e.About] = true
+			}
+			return nil
+		}),
+		r.Read(rec.planned, r.Head(), func(s events.Stored) error {
+			if tenant := s.About.Tenant(); !tenant.IsZero() {
+				ev.since[tenant] = true
+			}
+			return nil
+		}),
+	)
 }
 
 // tenantOf is the tenant that an event, or a claim, is about.
@@ -164,192 +229,117 @@ func tenantOf(e events.Event) events.TenantID {
 	return e.About.Tenant()
 }
 
-// restoration tells what an earlier restoration set out to do, from the fold.
-func (ev *evidence) restoration(id events.RestoreID) (events.Restoration, error) {
-	past := ev.fold.States[events.OfRestoration(id)]
-	if past == nil {
-		return events.Restoration{}, fmt.Errorf("%w: %s", ErrNoPlan, id)
-	}
-	r, _ := past.State[events.Restoration{}.EntityKey()].(events.Restoration) // planned, so it is there
-	return r, nil
-}
-
-func (e *Engine) certify(rec recorded, ev *evidence, pinned *projectors.Pinned) (Certificate, error) {
-	plan, end := rec.plan, rec.finished
-	c := Certificate{
-		Restoration: rec.id, Mode: plan.Mode, Cut: plan.Cut, AsOf: plan.AsOf, Begin: end.Begin, End: end.End,
-		Pinned: pinned.Seq, LogHash: ev.fold.HashHex(), Faults: ev.fold.Faults(),
-		RTOSeconds:   rec.ended.Sub(rec.began).Seconds(),
-		RPOObjective: e.cfg.Objectives.RPO.Seconds(), RTOObjective: e.cfg.Objectives.RTO.Seconds(),
-	}
-	wrong, err := c.views(ev, pinned)
-	if err != nil {
-		return c, err
-	}
+// targets holds every restored tenant against an independent telling of its
+// events.
+func (c *Certificate) targets(ev *evidence, wrong map[events.Aggregate]bool) error {
 	accounts := map[events.AccountID]bool{}
-	for tenant, t := range ev.targets {
-		fault, err := c.verify(ev, t, accounts)
-		if err != nil {
-			return c, err
+	planned := slices.SortedFunc(maps.Values(ev.targets), func(a, b events.RestoreTarget) int { return a.Tenant.Compare(b.Tenant) })
+	err := inOrder(len(planned), func(i int) (tenantProof, error) { return ev.prove(planned[i]) }, func(i int, p tenantProof) error {
+		about := events.OfTenant(planned[i].Tenant)
+		if p.fault == "" && wrong[about] {
+			p.fault = "a view does not show what the log says"
 		}
-		if fault == "" && wrong[events.OfTenant(tenant)] {
-			fault = "a view does not show what the log says"
+		c.count(ev, p)
+		if p.account != (events.AccountID{}) {
+			accounts[p.account] = true
 		}
-		if fault != "" {
+		if p.fault != "" {
 			c.DigestMismatches++
-			c.Faults = append(c.Faults, replay.Fault{About: events.OfTenant(tenant), Seq: t.last, What: fault})
-			continue
+			c.Faults = append(c.Faults, replay.Fault{About: about, Seq: p.last, What: p.fault})
+			return nil
 		}
 		c.TenantsVerified++
-	}
-	c.Accounts = len(accounts)
-	c.neighbours(ev, wrong)
-	slices.SortStableFunc(c.Faults, func(a, b replay.Fault) int {
-		return cmp.Or(cmp.Compare(a.View, b.View), cmp.Compare(a.Seq, b.Seq), cmp.Compare(a.About.String(), b.About.String()))
+		return nil
 	})
-	proven := len(c.Faults) == 0 && c.DigestMismatches == 0 && c.NeighboursChanged == 0 && len(end.Failed) == 0
-	c.OK = proven && c.RPOSeconds <= c.RPOObjective && c.RTOSeconds <= c.RTOObjective
-	c.Same, err = c.fingerprint(proven)
-	return c, err
+	c.Accounts = len(accounts)
+	return err
 }
 
-// views holds every view's rows against the fold, all at once, and tells which
-// aggregates differ.
-func (c *Certificate) views(ev *evidence, pinned *projectors.Pinned) (wrong map[events.Aggregate]bool, err error) {
-	helds := make([]held, len(pinned.Views))
-	errs := make([]error, len(pinned.Views))
-	var wg sync.WaitGroup
-	for i, v := range pinned.Views {
-		wg.Go(func() { helds[i], errs[i] = hold(v, ev.fold) })
+// tenantProof is what the log says of one restored tenant.
+type tenantProof struct {
+	last        events.Seq // of its restored event's last part
+	fault       string
+	fates       fates
+	account     events.AccountID
+	activeUsers uint64
+}
+
+// prove tells a restored tenant's events again.
+func (ev *evidence) prove(planned events.RestoreTarget) (p tenantProof, err error) {
+	line, err := readTimeline(ev.history, planned.Tenant, ev.restoration)
+	if errors.Is(err, replay.ErrQuarantined) {
+		p.fault = err.Error()
+		return p, nil
 	}
-	wg.Wait()
-	wrong = map[events.Aggregate]bool{}
-	for _, h := range helds {
-		c.Views = append(c.Views, h.view)
-		for _, f := range h.faults {
-			wrong[f.About] = true
-		}
-		c.Faults = append(c.Faults, h.faults...)
-	}
-	return wrong, errors.Join(errs...)
-}
-
-// held is a view held against the fold.
-type held struct {
-	view   CertifiedView
-	faults []replay.Fault // one for each aggregate that differs
-}
-
-func hold(v projectors.PinnedView, fold *replay.Independent) (h held, err error) {
-	sum, rows, err := viewdb.Digest(v.Snapshot)
 	if err != nil {
-		return h, err
+		return p, err
 	}
-	h.view = CertifiedView{Name: v.Projector.Name(), Rows: rows, Digest: hex.EncodeToString(sum[:])}
-	view, ok := v.Projector.(*projectors.EntityView)
-	if !ok {
-		return h, nil // the history keeps events and no states; verify holds it against the log
+	var said []byte // the digest that the restored event carries
+	for _, e := range line.events {
+		if r, ok := e.Payload.(events.TenantRestored); ok && r.Restoration == ev.rec.id {
+			p.last, said = e.Seq, r.Digest
+		}
 	}
-	have, err := projectors.Digests(v.Snapshot)
+	if p.last == 0 {
+		p.fault = "no restored event of it is in the log"
+		return p, nil
+	}
+	plan := ev.rec.plan
+	is, err := line.at(p.last)
 	if err != nil {
-		return h, err
-	}
-	fault := func(about events.Aggregate, what string) {
-		h.faults = append(h.faults, replay.Fault{View: view.ViewName, About: about, What: what})
-	}
-	for about, past := range fold.States {
-		kept := catalogue.MapState{}
-		for key, entity := range past.State {
-			if view.Keeps(key.Kind) {
-				kept[key] = entity
-			}
-		}
-		got, found := have[about]
-		delete(have, about)
-		if !found && len(kept) == 0 {
-			continue
-		}
-		want, err := kept.Digest()
-		if err != nil {
-			return h, err
-		}
-		if !found || got != want {
-			fault(about, "its rows are not what the log makes of them")
-		}
-	}
-	for about := range have {
-		fault(about, "it has rows and no event in the log")
-	}
-	return h, nil
-}
-
-// verify holds one restored tenant against an independent telling of its
-// events, and counts what became of them.
-func (c *Certificate) verify(ev *evidence, t *target, accounts map[events.AccountID]bool) (fault string, err error) {
-	if t.last == 0 {
-		return "no restored event of it is in the log", nil
-	}
-	t.line.restoration = ev.restoration
-	is, err := t.line.at(t.last)
-	if err != nil {
-		return "", err
+		return p, err
 	}
 	var should told
-	if ev.rec.plan.Mode == events.Undo {
-		should, err = t.line.tell(ev.rec.plan.AsOf, []without{{cut: ev.rec.plan.Cut, cause: ev.rec.plan.Cause}})
+	if plan.Mode == events.Undo {
+		should, err = line.tell(plan.AsOf, []without{{cut: plan.Cut, cause: plan.Cause}})
 	} else {
-		should, err = t.line.at(ev.rec.plan.Cut)
+		should, err = line.at(plan.Cut)
 	}
 	if err != nil {
-		return "", err
+		return p, err
 	}
-	if err := c.count(ev, t, should); err != nil {
-		return "", err
+	if p.fates, err = line.fates(plan.Cut, plan.AsOf, plan.Cause, should); err != nil {
+		return p, err
 	}
 	if record, ok := is.state.Tenant(); ok {
-		accounts[record.Account] = true
-		c.ActiveUsers += record.ActiveUsers
+		p.account, p.activeUsers = record.Account, record.ActiveUsers
 	}
 	have, err := is.state.Digest()
 	if err != nil {
-		return "", err
+		return p, err
 	}
 	want, err := should.state.Digest()
 	switch {
 	case err != nil:
-		return "", err
+		return p, err
 	case have != want:
-		return "it was not restored to what the log leads to", nil
-	case !bytes.Equal(have[:], t.plan.Digest), !bytes.Equal(have[:], t.said):
-		return "its plan or its event carries another digest", nil
+		p.fault = "it was not restored to what the log leads to"
+	case !bytes.Equal(have[:], planned.Digest), !bytes.Equal(have[:], said):
+		p.fault = "its plan or its event carries another digest"
 	}
-	return "", nil
+	return p, nil
 }
 
-// count tells what became of the tenant's events after the cut and before the
+// count adds up what became of a tenant's events after the cut and before the
 // restoration.
-func (c *Certificate) count(ev *evidence, t *target, should told) error {
-	what, err := t.line.fates(ev.rec.plan.Cut, ev.rec.plan.AsOf, ev.rec.plan.Cause, should)
-	if err != nil {
-		return err
-	}
-	c.EventsUndone += len(what.undone)
-	c.EventsKept += len(what.kept)
-	c.EventsLost += len(what.lost)
-	for _, e := range what.lost {
+func (c *Certificate) count(ev *evidence, p tenantProof) {
+	c.ActiveUsers += p.activeUsers
+	c.EventsUndone += len(p.fates.undone)
+	c.EventsKept += len(p.fates.kept)
+	c.EventsLost += len(p.fates.lost)
+	for _, e := range p.fates.lost {
 		c.RPOSeconds = max(c.RPOSeconds, e.RecordedTime.Sub(ev.cutTime).Seconds())
 	}
-	return nil
 }
 
-func (c *Certificate) neighbours(ev *evidence, wrong map[events.Aggregate]bool) {
+func (c *Certificate) neighbours(ev *evidence, wrong map[events.Aggregate]bool) error {
 	for about := range ev.touched {
 		c.Faults = append(c.Faults, replay.Fault{About: about, What: "it is no target and has an event of the restoration"})
 	}
-	for about := range ev.fold.States {
+	return ev.history.Aggregates(events.AggregateTenant, func(about events.Aggregate) error {
 		tenant := about.Tenant()
-		if tenant.IsZero() || ev.targets[tenant] != nil {
-			continue
+		if _, target := ev.targets[tenant]; target {
+			return nil
 		}
 		c.NeighboursChecked++
 		switch {
@@ -358,7 +348,8 @@ func (c *Certificate) neighbours(ev *evidence, wrong map[events.Aggregate]bool) 
 		case !ev.since[tenant]:
 			c.NeighboursUntouched++
 		}
-	}
+		return nil
+	})
 }
 
 // fingerprint hashes everything but times, Seqs, event ids and what traffic

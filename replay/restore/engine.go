@@ -29,6 +29,7 @@ import (
 	"tenantcatalogue/events"
 	"tenantcatalogue/projectors"
 	"tenantcatalogue/projectors/history"
+	"tenantcatalogue/replay"
 )
 
 // The faults of this package. Match with errors.Is.
@@ -65,6 +66,9 @@ type Views interface {
 
 // Log is the log itself, for what must not rest on a view.
 type Log interface {
+	// Identity tells this log from any other.
+	Identity() string
+	// Read hands over the events after one Seq up to another, in order.
 	Read(ctx context.Context, after, upTo events.Seq, fn func([]events.Stored) error) error
 }
 
@@ -84,6 +88,7 @@ type Config struct {
 	Service    Publisher
 	Views      Views
 	Log        Log
+	Scratch    func() (replay.Scratch, error) // room to fold the log again
 	Clock      func() time.Time
 	NewID      func() (uuid.UUID, error)
 	Objectives Objectives

@@ -34,13 +34,10 @@ import (
 	"io"
 	"time"
 
-	"github.com/google/uuid"
-
 	"tenantcatalogue/cmd/internal/auth"
 	"tenantcatalogue/cmd/internal/daemon"
 	"tenantcatalogue/events"
 	"tenantcatalogue/projectors"
-	"tenantcatalogue/projectors/history"
 	"tenantcatalogue/projectors/viewdb"
 	"tenantcatalogue/replay/restore"
 	"tenantcatalogue/schemas"
@@ -61,13 +58,9 @@ func New(sys *daemon.System) (*API, error) {
 	if err != nil {
 		return nil, err
 	}
-	engine := restore.New(restore.Config{
-		History: func(f func(*history.Reader) error) error { return history.View(sys.History, f) },
-		Service: sys.Service, Views: sys.Runner, Log: sys.Log, Clock: sys.Clock, NewID: uuid.NewV7,
-	})
 	return &API{
 		Reads: &Reads{from: daemonViews{sys}, opener: sys.Sealer, now: sys.Now, schemas: set},
-		sys:   sys, restorer: engine,
+		sys:   sys, restorer: sys.Restorer(),
 	}, nil
 }
 

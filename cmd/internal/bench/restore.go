@@ -48,13 +48,6 @@ func restoreRows() []Row {
 	}
 }
 
-func engine(sys *daemon.System) *restore.Engine {
-	return restore.New(restore.Config{
-		History: func(f func(*history.Reader) error) error { return history.View(sys.History, f) },
-		Service: sys.Service, Views: sys.Runner, Log: sys.Log, Clock: sys.Clock, NewID: uuid.NewV7,
-	})
-}
-
 // wrongRun deletes the tenants that a wrong run deletes, and waits for the views.
 func (e *Env) wrongRun(ctx context.Context, sys *daemon.System) (run events.RunID, err error) {
 	run = events.IDFromUUID[events.RunID](uuid.Must(uuid.NewV7()))
@@ -91,7 +84,7 @@ func (r restored) applied() time.Time { return r.began.Add(r.plan + r.apply) }
 func (r restored) ended() time.Time   { return r.applied().Add(r.certificate) }
 
 func (e *Env) restore(ctx context.Context, sys *daemon.System, run events.RunID) (r restored, err error) {
-	engine := engine(sys)
+	engine := sys.Restorer()
 	r.began = time.Now()
 	plan, err := engine.Plan(ctx, restore.Ask{
 		Mode: events.Rewind, Point: "before " + run.String(), Cause: events.Cause{Runs: []events.RunID{run}},

@@ -1,0 +1,105 @@
+package replay
+
+import (
+	"context"
+	"encoding/binary"
+	"fmt"
+	"slices"
+
+	"tenantcatalogue/events"
+	"tenantcatalogue/projectors"
+)
+
+// Log is the log itself, for what must not rest on any view.
+type Log interface {
+	Read(ctx context.Context, after, upTo events.Seq, fn func([]events.Stored) error) error
+}
+
+// logCheck holds the log against itself: no gap, no event id twice, nothing that
+// cannot be read.
+type logCheck struct {
+	at     events.Seq
+	hash   events.Rolling
+	prints []uint64 // of every event id
+	faults []Fault
+}
+
+// add checks the next event.
+func (c *logCheck) add(r projectors.Recorded) {
+	if r.Seq != c.at+1 {
+		c.fault(r.Stored, fmt.Sprintf("follows %d: there is a gap", c.at))
+	}
+	c.at, c.hash = r.Seq, c.hash.Add(r.Stored)
+	if r.Err != nil {
+		c.fault(r.Stored, r.Err.Error())
+		return
+	}
+	c.prints = append(c.prints, print64(r.ID))
+}
+
+// print64 folds an id to eight bytes: a set of them is small, and hardly ever do
+// two ids have the same.
+func print64(id events.EventID) uint64 {
+	u := id.UUID()
+	return binary.BigEndian.Uint64(u[:8]) ^ binary.BigEndian.Uint64(u[8:])
+}
+
+// end checks that the log reaches as far as it should, and that no id came twice:
+// it reads the log again if two look alike.
+func (c *logCheck) end(ctx context.Context, log Log, upTo events.Seq) error {
+	if c.at != upTo {
+		c.faults = append(c.faults, Fault{Seq: upTo, What: fmt.Sprintf("a checkpoint says so, but the log ends at %d", c.at)})
+	}
+	slices.Sort(c.prints)
+	alike := map[uint64]bool{}
+	for i := 1; i < len(c.prints); i++ {
+		if c.prints[i] == c.prints[i-1] {
+			alike[c.prints[i]] = true
+		}
+	}
+	c.prints = nil
+	if len(alike) == 0 {
+		return nil
+	}
+	first := map[events.EventID]events.Seq{}
+	return log.Read(ctx, 0, upTo, func(stored []events.Stored) error {
+		for _, s := range stored {
+			if !alike[print64(s.ID)] {
+				continue
+			}
+			if seq, twice := first[s.ID]; twice {
+				c.fault(s, fmt.Sprintf("%s stands at %d already", s.ID, seq))
+			} else {
+				first[s.ID] = s.Seq
+			}
+		}
+		return ctx.Err()
+	})
+}
+
+func (c *logCheck) fault(s events.Stored, what string) {
+	c.faults = append(c.faults, Fault{Seq: s.Seq, About: s.About, What: what})
+}
+
+// Fault is one thing that is wrong, and where.
+type Fault struct {
+	View  string           `json:"view,omitzero"` // which view; empty: the log itself
+	Seq   events.Seq       `json:"seq,omitzero"`
+	About events.Aggregate `json:"subject,omitzero"`
+	What  string           `json:"what"`
+}
+
+// String is the fault in one line.
+func (f Fault) String() string {
+	text := f.What
+	if !f.About.IsZero() {
+		text = f.About.String() + ": " + text
+	}
+	if f.Seq != 0 {
+		text = fmt.Sprintf("event %d: %s", f.Seq, text)
+	}
+	if f.View != "" {
+		text = "view " + f.View + ": " + text
+	}
+	return text
+}
