@@ -287,7 +287,7 @@ func BenchmarkFill(b *testing.B) {
 		views := openOnDisk(b, everyView()...)
 		b.StartTimer()
 		before := cpu()
-		if err := projectors.Fill(b.Context(), log, views, projectors.Listener{}, nil); err != nil {
+		if err := projectors.Fill(b.Context(), log, views, nil, nil); err != nil {
 			b.Fatal(err)
 		}
 		spent += cpu() - before

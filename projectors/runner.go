@@ -20,8 +20,8 @@ type Listener struct {
 	Rebuilt     func(view string, seq events.Seq)                     // a new generation serves
 }
 
-// each hears of an event when it cannot be read.
-func (l Listener) each(r Recorded) {
+// Hear takes note of an event that was read from the log.
+func (l Listener) Hear(r Recorded) {
 	if r.Err != nil && l.Quarantined != nil {
 		l.Quarantined(r.About, r.Seq, r.Err)
 	}
@@ -97,7 +97,7 @@ func (r *Runner) Run(ctx context.Context) error {
 		for i, s := range stored {
 			rolling = rolling.Add(s)
 			rolls[i] = rolling
-			r.listener.each(recorded[i])
+			r.listener.Hear(recorded[i])
 		}
 		return r.apply(recorded, rolls)
 	})
@@ -110,7 +110,7 @@ func (r *Runner) fillEmptyViews(ctx context.Context) error {
 	for _, s := range r.views {
 		views = append(views, s.View)
 	}
-	err := Fill(ctx, r.source, views, r.listener.each, nil)
+	err := Fill(ctx, r.source, views, r.listener.Hear, nil)
 	for _, v := range views {
 		if v.Home.Current().Fault() != nil {
 			return nil //nolint:nilerr // the fault is the view's and known to it

@@ -197,7 +197,7 @@ func (s *System) fillHeads(ctx context.Context, _ Config) error {
 		return nil
 	}
 	views := append(slices.Clip(s.Views), projectors.View{Projector: heads.Projector{}, Home: s.Heads})
-	err := projectors.Fill(ctx, s.Log, views, projectors.Listener{Quarantined: s.quarantined}, nil)
+	err := projectors.Fill(ctx, s.Log, views, projectors.Listener{Quarantined: s.quarantined}.Hear, nil)
 	if err != nil && s.History.Current().Fault() != nil {
 		s.Logger.Error().Err(err).Msg("the heads cannot be made from the history; they are made from the log, which takes longer")
 		return nil //nolint:nilerr // told, and the history is mended
