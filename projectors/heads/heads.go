@@ -48,6 +48,8 @@ type Store struct {
 	at      viewdb.Checkpoint
 	cache   *cache
 	overlay *overlay
+	sunk    *overlay   // beneath it, being written to disk
+	written chan error // what comes of that; nil: nothing is being written
 }
 
 // Open makes a Store on an open view. stream is the identity of the log it is
@@ -84,25 +86,50 @@ func (s *Store) Advance(folded []events.Stored) error {
 	if len(s.overlay.answers) < flushAnswers {
 		return nil
 	}
-	return s.Flush()
+	return s.startFlush()
 }
 
 // Flush writes the overlay to disk.
 func (s *Store) Flush() error {
-	if s.db.Checkpoint().Seq == s.at.Seq {
+	if err := s.endFlush(); err != nil || s.db.Checkpoint().Seq == s.at.Seq {
+		return err
+	}
+	if err := s.startFlush(); err != nil {
+		return err
+	}
+	return s.endFlush()
+}
+
+// startFlush begins to write the overlay to disk, beside the decisions that go
+// on over it. What is written is asked for next: it stays in memory until the
+// next flush.
+func (s *Store) startFlush() error {
+	if err := s.endFlush(); err != nil {
+		return err
+	}
+	s.sunk, s.written = s.overlay.sink(s.cache), make(chan error, 1)
+	go func(at viewdb.Checkpoint, sunk *overlay, written chan<- error) {
+		b := s.db.NewBatch()
+		err := sunk.write(b)
+		if err == nil {
+			err = b.Commit(at)
+		}
+		written <- err
+	}(s.at, s.sunk, s.written)
+	return nil
+}
+
+// endFlush waits until nothing is being written.
+func (s *Store) endFlush() error {
+	if s.written == nil {
 		return nil
 	}
-	b := s.db.NewBatch()
-	if err := s.overlay.write(b); err != nil {
+	err := <-s.written
+	if s.written = nil; err != nil {
 		return fmt.Errorf("flush heads: %w", err)
 	}
-	if err := b.Commit(s.at); err != nil {
-		return fmt.Errorf("flush heads: %w", err)
-	}
-	// What was written last is what is asked for next: it stays in memory until
-	// the next flush.
-	s.cache.wrote(s.overlay)
-	s.overlay.sink(s.cache)
+	s.cache.wrote(s.sunk)
+	s.sunk = nil
 	return nil
 }
 

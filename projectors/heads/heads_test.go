@@ -286,10 +286,11 @@ func TestOverlayIsWrittenBeforeItGrowsLarge(t *testing.T) {
 	t.Parallel()
 	db := openDB(t, vfs.NewMem())
 	store := openStore(t, db)
-	log := catalogtest.History(t, catalogtest.Seeded(4), 4500)
+	log := catalogtest.History(t, catalogtest.Seeded(4), 9000)
 	for i := 0; i < len(log); i += 100 {
 		fold(t, store, log[i:min(i+100, len(log))])
 	}
+	// The first overlay was written before the second one was begun to be.
 	if at := db.Checkpoint().Seq; at < 4000 || at >= events.Seq(len(log)) {
 		t.Errorf("without a flush the disk stands at %d of %d", at, len(log))
 	}

@@ -72,12 +72,13 @@ func (o *overlay) Keep() {
 	maps.Copy(below.issued, o.issued)
 }
 
-// sink moves the changes into an overlay of their own over under, and puts that
-// beneath this one.
-func (o *overlay) sink(under facts) {
+// sink moves the changes into an overlay of their own over under, puts that
+// beneath this one and returns it. It is not changed any more.
+func (o *overlay) sink(under facts) *overlay {
 	sunk := *o
 	sunk.under = under
 	*o = *newOverlay(&sunk)
+	return &sunk
 }
 
 // State is the entities of an aggregate.
