@@ -1,6 +1,7 @@
 package catalogue
 
 import (
+	"cmp"
 	"context"
 	"time"
 
@@ -20,10 +21,11 @@ const (
 )
 
 // flow is the Service's goroutine: it decides one round while the one before is
-// on its way to the log.
+// on its way to the log, and has a full one staged meanwhile.
 type flow struct {
 	w      *writer
 	open   *round // being decided; nil: nothing waits
+	staged *round // full, and to be appended behind the flying one
 	flying *round // being appended
 	landed chan struct{}
 
@@ -77,7 +79,7 @@ func (f *flow) take(ctx context.Context, j *job) {
 				return
 			}
 		}
-		f.open = f.w.begin(f.flying)
+		f.open = f.w.begin(cmp.Or(f.staged, f.flying))
 	}
 	f.w.take(f.open, j)
 }
@@ -89,48 +91,73 @@ func (w *writer) refuse(j *job, err error) {
 	}
 }
 
-// send sends the open round off, unless another is on its way or callers are
-// waited for.
+// send sends the open round off. While another is on its way it is staged once it
+// is full; and a small one waits for callers that are likely to join it.
 func (f *flow) send(ctx context.Context) {
-	if f.open == nil || f.flying != nil {
+	switch {
+	case f.open == nil:
 		return
-	}
-	if f.patient && f.open.next-f.open.base < enoughEvents && len(f.open.jobs) < f.callers {
+	case f.flying != nil:
+		if f.staged != nil || !f.full() {
+			return
+		}
+		f.staged = f.open
+	case f.patient && f.open.next-f.open.base < enoughEvents && len(f.open.jobs) < f.callers:
 		return
+	default:
+		f.flying = f.open
+		f.flying.ahead <- true
 	}
 	r := f.open
-	f.open, f.flying = nil, r
+	f.open = nil
 	go func() {
-		r.send(ctx, f.w.log)
-		f.landed <- struct{}{}
+		if r.send(ctx, f.w.log) {
+			f.landed <- struct{}{}
+		}
 	}()
 }
 
-// land settles the round that was on its way, answers its callers, and puts right
-// what was decided behind it if it did not land as expected.
+// land settles the round that was on its way, answers its callers, and sends the
+// staged one after it; or puts right what was decided behind it, if it did not
+// land as expected.
 func (f *flow) land(ctx context.Context) {
 	r := f.flying
-	f.flying = nil
 	again := f.w.settle(r)
-	void := f.open
-	if !f.w.behind {
-		void = nil
-	} else {
-		f.open = nil
+	var void []*job
+	if f.w.behind {
+		void = f.ground()
 	}
 	f.w.redo(ctx, again)
+	f.flying, f.staged = f.staged, nil
+	if f.flying != nil {
+		f.flying.ahead <- true
+	}
 	f.callers = len(r.jobs)
-	if f.open != nil {
-		f.callers += len(f.open.jobs)
+	for _, waiting := range []*round{f.flying, f.open} {
+		if waiting != nil {
+			f.callers += len(waiting.jobs)
+		}
 	}
 	f.patient = true
 	f.timer.Reset(linger)
 	f.answer(r.jobs)
-	if void != nil {
-		for _, j := range void.jobs {
-			f.take(ctx, j)
-		}
+	for _, j := range void {
+		f.take(ctx, j)
 	}
+}
+
+// ground drops the rounds behind one that did not land as expected, and returns
+// their jobs.
+func (f *flow) ground() (jobs []*job) {
+	if f.staged != nil {
+		f.staged.ahead <- false
+		jobs = f.staged.jobs
+	}
+	if f.open != nil {
+		jobs = append(jobs, f.open.jobs...)
+	}
+	f.staged, f.open = nil, nil
+	return jobs
 }
 
 func (f *flow) answer(jobs []*job) {

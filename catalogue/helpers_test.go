@@ -119,11 +119,14 @@ type hooked struct {
 	head   func() error
 }
 
-func (h *hooked) Append(ctx context.Context, units []events.Unit) []events.Appended {
-	if h.before != nil {
-		h.before(units)
+func (h *hooked) Stage(units []events.Unit) func(context.Context) []events.Appended {
+	commit := h.MemoryLog.Stage(units)
+	return func(ctx context.Context) []events.Appended {
+		if h.before != nil {
+			h.before(units)
+		}
+		return commit(ctx)
 	}
-	return h.MemoryLog.Append(ctx, units)
 }
 
 func (h *hooked) Head(ctx context.Context) (events.Seq, error) {

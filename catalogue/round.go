@@ -20,6 +20,7 @@ type round struct {
 	next  events.Seq // the last event of the round
 	units []events.Unit
 
+	ahead   chan bool         // whether to go on, once staged
 	results []events.Appended // of the units
 	head    events.Seq        // of the log, if there was nothing to append
 	err     error             // why the head is not known
@@ -29,9 +30,13 @@ type round struct {
 // that was kept.
 func (w *writer) begin(before *round) *round {
 	if before != nil {
-		return &round{layer: before.layer.Begin(), base: before.next, next: before.next}
+		return newRound(before.layer.Begin(), before.next)
 	}
-	return &round{layer: w.store.Begin(), base: w.store.Seq(), next: w.store.Seq()}
+	return newRound(w.store.Begin(), w.store.Seq())
+}
+
+func newRound(on Layer, base events.Seq) *round {
+	return &round{layer: on, base: base, next: base, ahead: make(chan bool, 1)}
 }
 
 // take decides a job's requests in the round.
@@ -67,16 +72,22 @@ func accepted(a *ask) bool { return a.outcome == decided }
 
 func refused(a *ask) bool { return a.outcome == answered && a.verdict.Err != nil }
 
-// send appends the round. With nothing but refusals to give it asks for the head
-// of the log: they stand if nobody else has written. It touches nothing of the
-// writer but its log.
-func (r *round) send(ctx context.Context, log Log) {
+// send stages the round, and appends it once it is told to go ahead; it tells
+// whether it was. With nothing but refusals to give it asks for the head of the
+// log: they stand if nobody else has written. It touches nothing of the writer but
+// its log.
+func (r *round) send(ctx context.Context, log Log) bool {
+	commit := log.Stage(r.units)
+	if !<-r.ahead {
+		return false
+	}
 	switch {
 	case len(r.units) > 0:
-		r.results = log.Append(ctx, r.units)
+		r.results = commit(ctx)
 	case slices.ContainsFunc(r.asks, refused):
 		r.head, r.err = log.Head(ctx)
 	}
+	return true
 }
 
 // settle takes over a round that was sent, if the log stands as the round
@@ -141,6 +152,7 @@ func (w *writer) redo(ctx context.Context, asks []*ask) {
 		for _, a := range asks {
 			w.settleIn(r, a)
 		}
+		r.ahead <- true
 		r.send(ctx, w.log)
 		asks = w.settle(r)
 	}

@@ -16,6 +16,24 @@ import (
 // Stored means on disk. Concurrent calls do not wait for each other; a writer
 // that wants few fsyncs collects its units into one call.
 func (l *Log) Append(ctx context.Context, units []events.Unit) []events.Appended {
+	return l.newAppender(units).run(ctx)
+}
+
+// Stage begins to append units: the server takes in as much of them as fits one
+// batch, but the batch's end. They are appended, or refused, when commit is called,
+// which is as Append but need not wait for the bytes to travel; a writer stages a
+// batch while the one before it is being synced. When commit is never called
+// nothing is appended, and the server forgets them.
+func (l *Log) Stage(units []events.Unit) (commit func(ctx context.Context) []events.Appended) {
+	a := l.newAppender(units)
+	if b := a.next(); len(b.units) > 0 {
+		b.staged, _ = l.stage(b) // what could not be sent is sent by commit
+		a.staged = b
+	}
+	return a.run
+}
+
+func (l *Log) newAppender(units []events.Unit) *appender {
 	a := &appender{
 		log: l, units: units,
 		answers: make([]events.Appended, len(units)),
@@ -27,12 +45,19 @@ func (l *Log) Append(ctx context.Context, units []events.Unit) []events.Appended
 			a.pending = append(a.pending, i)
 		}
 	}
+	return a
+}
+
+// run appends what is pending, and answers.
+func (a *appender) run(ctx context.Context) []events.Appended {
+	if a.staged != nil {
+		a.commit(ctx, a.staged)
+		a.staged = nil
+	}
 	for len(a.pending) > 0 {
-		batch := a.next()
-		if len(batch.units) == 0 {
-			continue
+		if b := a.next(); len(b.units) > 0 {
+			a.commit(ctx, b)
 		}
-		a.commit(ctx, batch)
 	}
 	return a.answers
 }
@@ -65,7 +90,8 @@ type appender struct {
 	log     *Log
 	units   []events.Unit
 	answers []events.Appended
-	pending []int // the units not answered, in order
+	pending []int  // the units not answered, in order
+	staged  *batch // taken from their front
 	// follows holds, for a unit that Follows others, those others.
 	follows map[int][]int
 	// touched holds the last event of each aggregate that this call appended.
@@ -112,6 +138,7 @@ type batch struct {
 	messages []message
 	bytes    int
 	heads    map[events.Aggregate]int // the unit that touched it first
+	staged   string                   // the id under which the server has all but the end; empty: it has nothing
 }
 
 // next takes whole units from the front of pending until the batch is full.

@@ -49,16 +49,30 @@ func (l *Log) commit(ctx context.Context, b *batch) (events.Seq, error) {
 	}
 }
 
-// publish makes one attempt. Nothing but the last message is answered.
-func (l *Log) publish(ctx context.Context, b *batch) (events.Seq, error) {
-	ctx, cancel := context.WithTimeout(ctx, l.cfg.AckWait)
-	defer cancel()
-	out, n := newOutgoing(), len(b.messages)
-	id := nuid.Next()
-	for i, m := range b.messages[:n-1] {
+// stage sends all messages of a batch but the last, which are not answered, and
+// gives the batch's id.
+func (l *Log) stage(b *batch) (id string, err error) {
+	out := newOutgoing()
+	id = nuid.Next()
+	for i, m := range b.messages[:len(b.messages)-1] {
 		msg := out.set(m)
 		out.place(id, i+1, false)
 		if err := l.nc.PublishMsg(msg); err != nil {
+			return "", err
+		}
+	}
+	return id, nil
+}
+
+// publish makes one attempt. What was staged is used once: the server may have
+// forgotten it.
+func (l *Log) publish(ctx context.Context, b *batch) (events.Seq, error) {
+	ctx, cancel := context.WithTimeout(ctx, l.cfg.AckWait)
+	defer cancel()
+	id, out, n := b.staged, newOutgoing(), len(b.messages)
+	if b.staged = ""; id == "" {
+		var err error
+		if id, err = l.stage(b); err != nil {
 			return 0, err
 		}
 	}

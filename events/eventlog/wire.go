@@ -22,7 +22,7 @@ const (
 // than the messages.
 type outgoing struct {
 	msg    nats.Msg
-	values [5][1]string // id, type, source, batch sequence, expectation
+	values [6][1]string // id, type, source, batch sequence, expectation, batch
 }
 
 func newOutgoing() *outgoing {
@@ -57,9 +57,8 @@ func (o *outgoing) set(m message) *nats.Msg {
 func (o *outgoing) place(batch string, n int, last bool) {
 	o.values[3][0] = strconv.Itoa(n)
 	o.msg.Header[headerBatchSeq] = o.values[3][:]
-	if n == 1 {
-		o.msg.Header[headerBatchID] = []string{batch}
-	}
+	o.values[5][0] = batch
+	o.msg.Header[headerBatchID] = o.values[5][:]
 	if last {
 		o.msg.Header[headerBatchCommit] = []string{"1"}
 	}

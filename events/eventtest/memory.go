@@ -136,6 +136,11 @@ func (l *MemoryLog) add(u events.Unit) events.Appended {
 	return events.Appended{First: first, Last: events.Seq(len(l.stored))}
 }
 
+// Stage is Append in two steps.
+func (l *MemoryLog) Stage(units []events.Unit) (commit func(context.Context) []events.Appended) {
+	return func(ctx context.Context) []events.Appended { return l.Append(ctx, units) }
+}
+
 // Head is the Seq of the last event.
 func (l *MemoryLog) Head(ctx context.Context) (events.Seq, error) {
 	l.mu.Lock()

@@ -94,9 +94,14 @@ type rehearsalLog struct {
 	ids  []events.EventID // of what was appended
 }
 
-// Append takes everything: what the real log would refuse of a single writer it
+// Stage makes ready to append.
+func (l *rehearsalLog) Stage(units []events.Unit) (commit func(context.Context) []events.Appended) {
+	return func(context.Context) []events.Appended { return l.append(units) }
+}
+
+// append takes everything: what the real log would refuse of a single writer it
 // refuses for its faults, and this one has none.
-func (l *rehearsalLog) Append(_ context.Context, units []events.Unit) []events.Appended {
+func (l *rehearsalLog) append(units []events.Unit) []events.Appended {
 	out := make([]events.Appended, len(units))
 	for i, u := range units {
 		out[i].First = l.at + events.Seq(len(l.ids)) + 1
