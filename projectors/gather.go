@@ -179,9 +179,9 @@ func (g *gathering) tell() error {
 	return g.ctx.Err()
 }
 
-// collect fills an archive, which is empty, from the log.
-// each, when set, sees every event.
-func collect(ctx context.Context, source Reader, archive Archive, db *viewdb.DB, upTo events.Seq, each func(Recorded), progress func(events.Seq)) (err error) {
+// collect fills an archive, which is empty, from the log, and in the same pass
+// views that are made in order. each, when set, sees every event.
+func collect(ctx context.Context, source Reader, archive Archive, db *viewdb.DB, along []View, upTo events.Seq, each func(Recorded), progress func(events.Seq)) (err error) {
 	l, err := db.BeginLoad()
 	if err != nil {
 		return err
@@ -201,6 +201,11 @@ func collect(ctx context.Context, source Reader, archive Archive, db *viewdb.DB,
 				return err
 			}
 			at.Seq, at.Event, at.Rolling = r.Seq, r.ID, at.Rolling.Add(r.Stored)
+		}
+		for _, v := range along {
+			if err := Apply(v.Home.Current(), v.Projector, at.Stream, recorded, at.Rolling); err != nil {
+				return fmt.Errorf("view %s: %w", v.Projector.Name(), err)
+			}
 		}
 		if progress != nil {
 			progress(at.Seq)
@@ -248,8 +253,9 @@ func decoded(ctx context.Context, source Reader, after, upTo events.Seq, fn func
 	return err
 }
 
-// Fill brings views that are empty to where the log stands, all of them at once:
-// the archive among them from the log, and from it those that can be gathered.
+// Fill brings views that are empty to where the log stands, in one pass over it:
+// the archive among them and those that are made in order from the log, and from
+// the archive those that can be gathered.
 // What is left is for a Runner. each, when set, sees every event that is read from
 // the log, in order; progress, when set, hears how far it has come.
 func Fill(ctx context.Context, source Reader, views []View, each func(Recorded), progress func(view string, at, of events.Seq)) error {
@@ -268,7 +274,7 @@ func Fill(ctx context.Context, source Reader, views []View, each func(Recorded),
 		return func(at events.Seq) { progress(name, at, head) }
 	}
 	if home.Current().Checkpoint().IsZero() && head > 0 {
-		if err := collect(ctx, source, archive, home.Current(), head, each, tell(archive.Name())); err != nil {
+		if err := collect(ctx, source, archive, home.Current(), inOrder(views), head, each, tell(archive.Name())); err != nil {
 			return fmt.Errorf("fill view %s from the log: %w", archive.Name(), err)
 		}
 	}
@@ -279,6 +285,18 @@ func Fill(ctx context.Context, source Reader, views []View, each func(Recorded),
 		}
 	}
 	return gatherFrom(ctx, source, archive, home, targets, tell("others"))
+}
+
+// inOrder lists the empty views that can only be made of the log in its order.
+func inOrder(views []View) (out []View) {
+	for _, v := range views {
+		_, archive := v.Projector.(Archive)
+		_, gathered := v.Projector.(Gathered)
+		if !archive && !gathered && v.Home.Current().Checkpoint().IsZero() {
+			out = append(out, v)
+		}
+	}
+	return out
 }
 
 // archiveOf finds the archive among views.

@@ -179,7 +179,7 @@ func (r *Runner) fillEmpty(ctx context.Context, db *viewdb.DB, p Projector, prog
 		}
 	}
 	if archive, ok := p.(Archive); ok && head > 0 {
-		return collect(ctx, r.source, archive, db, head, nil, tell)
+		return collect(ctx, r.source, archive, db, nil, head, nil, tell)
 	}
 	gathered, ok := p.(Gathered)
 	if !ok {

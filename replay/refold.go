@@ -123,13 +123,6 @@ func (f *Refold) fold(ctx context.Context, progress func(at, of events.Seq)) err
 	if err != nil {
 		return err
 	}
-	for _, v := range views {
-		if db := v.Home.Current(); db.Checkpoint().Seq < f.check.at {
-			if err := f.log.Read(ctx, db.Checkpoint().Seq, f.check.at, projectors.Folder(db, v.Projector, f.stream)); err != nil {
-				return err
-			}
-		}
-	}
 	return f.log.Read(ctx, base, f.upTo, func(stored []events.Stored) error {
 		progress(stored[len(stored)-1].Seq, f.upTo)
 		return errors.Join(f.foldOn(stored), ctx.Err())
