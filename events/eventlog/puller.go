@@ -92,7 +92,7 @@ func (p *puller) try(ctx context.Context) ([]events.Stored, error) {
 			if err := p.take(m, &out); err != nil {
 				// What came before a fault is good; the fault shows again.
 				p.close()
-				return out, nil //nolint:nilerr // see above
+				return out, nil
 			}
 		default:
 			return out, nil
