@@ -21,6 +21,9 @@
 // server for the last event of each subject in it, answers the stale units
 // with *events.ConflictError and commits the rest.
 //
+// [Log.Stage] sends all of a batch but its last message ahead; the server appends
+// nothing before that one comes, and forgets the batch when it does not.
+//
 // When an acknowledgment is lost, Append reads the message that follows the
 // expected Seq on the batch's first subject: it is ours, then the batch is
 // stored; it is another's, then it is not and never will be; there is none,
