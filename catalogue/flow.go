@@ -54,7 +54,9 @@ func (f *flow) run(ctx context.Context, jobs <-chan *job) error {
 				jobs = nil
 				break
 			}
-			f.take(ctx, j)
+			if err := f.take(ctx, j); err != nil {
+				f.refuseWaiting(jobs, err)
+			}
 		case <-f.landed:
 			f.land(ctx)
 		case <-f.timer.C:
@@ -66,29 +68,47 @@ func (f *flow) run(ctx context.Context, jobs <-chan *job) error {
 }
 
 func (f *flow) full() bool {
-	return f.open != nil && f.open.next-f.open.base >= batchEvents
+	return f.open != nil && (f.open.next-f.open.base >= batchEvents || f.open.bytes >= events.MaxUnitBytes)
 }
 
-// take decides a job in the open round.
-func (f *flow) take(ctx context.Context, j *job) {
+// refuseWaiting answers all jobs that wait now: to find out for each of them that
+// the log does not answer would take as long again.
+func (f *flow) refuseWaiting(jobs <-chan *job, err error) {
+	for {
+		select {
+		case j, ok := <-jobs:
+			if !ok {
+				return
+			}
+			f.refuse(j, err)
+		default:
+			return
+		}
+	}
+}
+
+// take decides a job in the open round. The error is why it was refused without a
+// decision.
+func (f *flow) take(ctx context.Context, j *job) error {
 	if f.open == nil {
 		if f.flying == nil {
 			if err := f.w.upToDate(ctx); err != nil {
-				f.w.refuse(j, err)
-				f.answer([]*job{j})
-				return
+				f.refuse(j, err)
+				return err
 			}
 		}
 		f.open = f.w.begin(cmp.Or(f.staged, f.flying))
 	}
 	f.w.take(f.open, j)
+	return nil
 }
 
 // refuse answers a job that cannot be decided.
-func (w *writer) refuse(j *job, err error) {
+func (f *flow) refuse(j *job, err error) {
 	for i := range j.requests {
 		unavailable([]*ask{{request: j.requests[i], verdict: &j.verdicts[i]}}, err)
 	}
+	f.answer([]*job{j})
 }
 
 // send sends the open round off. While another is on its way it is staged once it
@@ -141,8 +161,13 @@ func (f *flow) land(ctx context.Context) {
 	f.patient = true
 	f.timer.Reset(linger)
 	f.answer(r.jobs)
+	var err error
 	for _, j := range void {
-		f.take(ctx, j)
+		if err != nil {
+			f.refuse(j, err)
+		} else {
+			err = f.take(ctx, j)
+		}
 	}
 }
 
@@ -163,7 +188,9 @@ func (f *flow) ground() (jobs []*job) {
 func (f *flow) answer(jobs []*job) {
 	for _, j := range jobs {
 		if j.flush {
-			j.flushed = f.w.store.Flush()
+			if j.flushed = f.w.store.Flush(); j.flushed != nil {
+				f.w.broken, f.w.behind = j.flushed, true
+			}
 		}
 		close(j.done)
 	}

@@ -19,6 +19,7 @@ type round struct {
 	base  events.Seq // the last event before the round
 	next  events.Seq // the last event of the round
 	units []events.Unit
+	bytes int // of their events
 
 	ahead   chan bool         // whether to go on, once staged
 	results []events.Appended // of the units
@@ -55,6 +56,9 @@ func (w *writer) settleIn(r *round, a *ask) {
 	if a.outcome == decided {
 		r.next += events.Seq(len(a.unit.Events))
 		r.units = append(r.units, a.unit)
+		for _, e := range a.unit.Events {
+			r.bytes += len(e.Data)
+		}
 	}
 }
 

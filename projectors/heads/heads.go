@@ -50,6 +50,7 @@ type Store struct {
 	overlay *overlay
 	sunk    *overlay   // beneath it, being written to disk
 	written chan error // what comes of that; nil: nothing is being written
+	failed  error      // a flush failed: what it should have written is in no other
 }
 
 // Open makes a Store on an open view. stream is the identity of the log it is
@@ -77,6 +78,9 @@ func (s *Store) Begin() catalogue.Layer { return s.overlay.Begin() }
 
 // Advance moves the store past events whose layer was kept.
 func (s *Store) Advance(folded []events.Stored) error {
+	if s.failed != nil {
+		return s.failed
+	}
 	for _, e := range folded {
 		if e.Seq != s.at.Seq+1 {
 			return fmt.Errorf("advance heads: %w: event %d after %d", projectors.ErrGap, e.Seq, s.at.Seq)
@@ -122,11 +126,12 @@ func (s *Store) startFlush() error {
 // endFlush waits until nothing is being written.
 func (s *Store) endFlush() error {
 	if s.written == nil {
-		return nil
+		return s.failed
 	}
 	err := <-s.written
 	if s.written = nil; err != nil {
-		return fmt.Errorf("flush heads: %w", err)
+		s.failed = fmt.Errorf("flush heads: %w", err)
+		return s.failed
 	}
 	s.cache.wrote(s.sunk)
 	s.sunk = nil

@@ -307,3 +307,26 @@ func TestRefusals(t *testing.T) {
 		t.Errorf("events that do not follow: %v", err)
 	}
 }
+
+// TestFailedFlushIsNotForgotten loses one flush: no later one may write a
+// checkpoint beyond what it should have written.
+func TestFailedFlushIsNotForgotten(t *testing.T) {
+	t.Parallel()
+	db := openDB(t, vfs.NewMem())
+	store := openStore(t, db)
+	const ahead = 500 // where the disk is made to stand, so that it refuses the first flush
+	log := catalogtest.History(t, catalogtest.Seeded(6), ahead+100)
+	if err := db.NewBatch().Commit(viewdb.Checkpoint{Stream: "ahead", Seq: ahead}); err != nil {
+		t.Fatal(err)
+	}
+	fold(t, store, log[:40])
+	if err := store.Flush(); !errors.Is(err, viewdb.ErrBackwards) {
+		t.Fatalf("a flush that the disk refuses: %v", err)
+	}
+	if err := store.Advance(log[40:]); !errors.Is(err, viewdb.ErrBackwards) {
+		t.Errorf("on after a failed flush: %v", err)
+	}
+	if err := store.Flush(); !errors.Is(err, viewdb.ErrBackwards) || db.Checkpoint().Seq != ahead {
+		t.Errorf("the next flush: %v, the disk stands at %d", err, db.Checkpoint().Seq)
+	}
+}

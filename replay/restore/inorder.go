@@ -1,6 +1,10 @@
 package restore
 
-import "runtime"
+import (
+	"fmt"
+	"runtime"
+	"runtime/debug"
+)
 
 // inOrder does the work for 0 to n-1 on all processors, and calls each with the
 // results in order. It ends with the first error of either, once no work is being
@@ -22,7 +26,7 @@ func inOrder[T any](n int, work func(i int) (T, error), each func(i int, result 
 		go func() {
 			defer func() { stopped <- struct{}{} }()
 			for i := range next {
-				value, err := work(i)
+				value, err := safely(work, i)
 				results[i] <- result{value, err}
 			}
 		}()
@@ -51,4 +55,15 @@ func inOrder[T any](n int, work func(i int) (T, error), each func(i int, result 
 		<-stopped
 	}
 	return err
+}
+
+// safely turns a panic into an error: it would end the process, and with it what
+// has nothing to do with this restoration.
+func safely[T any](work func(int) (T, error), i int) (value T, err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			err = fmt.Errorf("working out target %d: %v\n%s", i, r, debug.Stack())
+		}
+	}()
+	return work(i)
 }
