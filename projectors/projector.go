@@ -32,8 +32,6 @@ var (
 	// ErrLogBehind is returned when the log is shorter than a checkpoint: it
 	// has lost events.
 	ErrLogBehind = errors.New("the log is shorter than the checkpoint")
-	// ErrGap is returned when events do not follow each other.
-	ErrGap = errors.New("the log has a gap")
 	// ErrQuarantined is returned for a read of an aggregate that holds an event
 	// which could not be read or folded.
 	ErrQuarantined = errors.New("quarantined")

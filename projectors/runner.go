@@ -229,7 +229,7 @@ func (r *Runner) applyTo(s *slot, recorded []Recorded, rolling events.Rolling) e
 
 // Apply folds events, at least one, into a view and commits them with their
 // checkpoint. rolling is the hash after the last of them. The error matches
-// ErrGap when they do not follow the view's checkpoint and each other.
+// events.ErrGap when they do not follow the view's checkpoint and each other.
 func Apply(db *viewdb.DB, p Projector, stream string, recorded []Recorded, rolling events.Rolling) error {
 	if err := follow(db.Checkpoint().Seq, recorded); err != nil {
 		return err
@@ -246,7 +246,7 @@ func Apply(db *viewdb.DB, p Projector, stream string, recorded []Recorded, rolli
 func follow(after events.Seq, recorded []Recorded) error {
 	for _, e := range recorded {
 		if e.Seq != after+1 {
-			return fmt.Errorf("%w: event %d after %d", ErrGap, e.Seq, after)
+			return fmt.Errorf("%w: event %d after %d", events.ErrGap, e.Seq, after)
 		}
 		after = e.Seq
 	}

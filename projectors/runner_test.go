@@ -141,7 +141,7 @@ func TestRunnerRefusesAnotherLog(t *testing.T) {
 		"shorter":            {func(l *eventtest.MemoryLog) projectors.Source { l.Truncate(59); return l }, projectors.ErrLogBehind},
 		"other event there":  {func(l *eventtest.MemoryLog) projectors.Source { l.Replace(forged); return l }, projectors.ErrOtherLog},
 		"other event before": {func(l *eventtest.MemoryLog) projectors.Source { l.Replace(early); return l }, projectors.ErrOtherLog},
-		"gap":                {func(l *eventtest.MemoryLog) projectors.Source { return gapped{l} }, projectors.ErrGap},
+		"gap":                {func(l *eventtest.MemoryLog) projectors.Source { return gapped{l} }, events.ErrGap},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

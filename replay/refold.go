@@ -112,13 +112,8 @@ func (f *Refold) fold(ctx context.Context, progress func(at, of events.Seq)) err
 	}
 	source := stretch{Log: f.log, stream: f.stream, head: base}
 	err := projectors.Fill(ctx, source, views, f.check.add, func(_ string, at, of events.Seq) { progress(at, of) })
-	if errors.Is(err, projectors.ErrGap) {
-		f.torn = true
-		f.check = logCheck{}
-		return f.log.Read(ctx, 0, f.upTo, func(stored []events.Stored) error {
-			f.add(stored)
-			return ctx.Err()
-		})
+	if damaged(err) {
+		return f.foldTorn(ctx)
 	}
 	if err != nil {
 		return err
@@ -128,6 +123,28 @@ func (f *Refold) fold(ctx context.Context, progress func(at, of events.Seq)) err
 		return errors.Join(f.foldOn(stored), ctx.Err())
 	})
 }
+
+// foldTorn checks a log that has a gap, or ends too soon, as far as it can be read:
+// that is among the faults, and no error.
+func (f *Refold) foldTorn(ctx context.Context) error {
+	f.torn, f.check = true, logCheck{}
+	err := f.log.Read(ctx, 0, f.upTo, func(stored []events.Stored) error {
+		f.add(stored)
+		return ctx.Err()
+	})
+	if !damaged(err) {
+		return err
+	}
+	fault := Fault{Seq: f.check.at + 1, What: err.Error()}
+	if gap, ok := errors.AsType[*events.GapError](err); ok {
+		fault.Seq = gap.Got
+	}
+	f.check.faults = append(f.check.faults, fault)
+	return nil
+}
+
+// damaged tells whether an error says that the log is not what it was.
+func damaged(err error) bool { return errors.Is(err, events.ErrGap) || errors.Is(err, events.ErrShort) }
 
 // add checks events in themselves.
 func (f *Refold) add(stored []events.Stored) {
@@ -180,7 +197,7 @@ func (f *Refold) Hash() events.Rolling { return f.check.hash }
 // History hands over the history that was made of the log.
 func (f *Refold) History(fn func(*history.Reader) error) error {
 	if f.torn {
-		return fmt.Errorf("%w: nothing can be told behind it", projectors.ErrGap)
+		return fmt.Errorf("%w: nothing can be told behind it", events.ErrGap)
 	}
 	return history.View(f.history, fn)
 }

@@ -300,7 +300,7 @@ func TestOpenIsStrict(t *testing.T) {
 	if _, err := eventlog.Open(t.Context(), nc, eventlog.Config{Create: true}); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := l.Head(t.Context()); !errors.Is(err, eventlog.ErrShort) {
+	if _, err := l.Head(t.Context()); !errors.Is(err, events.ErrShort) {
 		t.Error("another stream of the same name is taken for the log:", err)
 	}
 }
@@ -378,7 +378,7 @@ func TestGapIsFound(t *testing.T) {
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 	defer cancel()
-	var gap *eventlog.GapError
+	var gap *events.GapError
 	none := func([]events.Stored) error { return nil }
 	if err := l.Read(t.Context(), 0, 5, none); !errors.As(err, &gap) || gap.Want != 1 || gap.Got != 4 {
 		t.Error("Read:", err)
@@ -386,7 +386,7 @@ func TestGapIsFound(t *testing.T) {
 	if err := l.Tail(ctx, 1, none); !errors.As(err, &gap) || gap.Want != 2 {
 		t.Error("Tail:", err)
 	}
-	if _, err := l.Get(t.Context(), 2); !errors.Is(err, eventlog.ErrGap) {
+	if _, err := l.Get(t.Context(), 2); !errors.Is(err, events.ErrGap) {
 		t.Error("Get:", err)
 	}
 }

@@ -40,7 +40,7 @@
 // made for it, which takes the server a third of the time; a consumer would
 // deliver what is not on disk yet, so its last event is first got directly. When
 // anything goes wrong with the consumer another one goes on behind the last event
-// that came. Every Seq is checked to follow the one before; a gap is [ErrGap] and
+// that came. Every Seq is checked to follow the one before; a gap is [events.ErrGap] and
 // ends the reading.
 //
 // A message that is no event of this catalogue comes out with its Seq and Data

@@ -66,27 +66,7 @@ var (
 	ErrNoStream = errors.New("the log's stream does not exist")
 	// ErrDrift is returned when the stream is not configured as a log.
 	ErrDrift = errors.New("the log's stream is not configured as it must be")
-	// ErrGap is returned when a Seq is missing or stands in the wrong place:
-	// the log is damaged.
-	ErrGap = errors.New("the log has a gap")
-	// ErrShort is returned when the log ends before a Seq that it is known to
-	// have had, or is another log than the one that was opened.
-	ErrShort = errors.New("the log is shorter than it was")
 )
-
-// GapError says where the log is not contiguous.
-type GapError struct {
-	Want events.Seq // what should have come
-	Got  events.Seq // what came
-}
-
-// Error names both Seqs.
-func (e *GapError) Error() string {
-	return fmt.Sprintf("the log has a gap: event %d should come next, %d did; stop, and repair the log from a copy", e.Want, e.Got)
-}
-
-// Unwrap gives ErrGap.
-func (e *GapError) Unwrap() error { return ErrGap }
 
 // Log is the log on a stream. It is safe for concurrent use.
 type Log struct {
@@ -141,7 +121,7 @@ func (l *Log) Identity() string { return l.identity }
 // answer is lost and nobody says so.
 const askWait = 2 * time.Second
 
-// Head is the Seq of the last event, 0 if there is none. It matches ErrShort
+// Head is the Seq of the last event, 0 if there is none. It matches events.ErrShort
 // when the stream is not the one that was opened.
 func (l *Log) Head(ctx context.Context) (events.Seq, error) {
 	ctx, cancel := context.WithTimeout(ctx, askWait)
@@ -153,7 +133,7 @@ func (l *Log) Head(ctx context.Context) (events.Seq, error) {
 	case err != nil:
 		return 0, fmt.Errorf("head of the log: %w: %w", events.ErrUnavailable, err)
 	case identityOf(info) != l.identity:
-		return 0, fmt.Errorf("head of the log: %w: it was %s and is %s", ErrShort, l.identity, identityOf(info))
+		return 0, fmt.Errorf("head of the log: %w: it was %s and is %s", events.ErrShort, l.identity, identityOf(info))
 	}
 	return events.Seq(info.State.LastSeq), nil
 }

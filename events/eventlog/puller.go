@@ -119,7 +119,7 @@ func (p *puller) take(m *nats.Msg, out *[]events.Stored) error {
 	p.owed--
 	seq := events.Seq(meta.Sequence.Stream)
 	if seq != p.after+1 {
-		return &GapError{Want: p.after + 1, Got: seq}
+		return &events.GapError{Want: p.after + 1, Got: seq}
 	}
 	p.after = seq
 	*out = append(*out, stored(seq, m.Subject, m.Header, m.Data))

@@ -14,7 +14,7 @@ import (
 // Read hands the events after one Seq up to another to fn, in order and
 // without a gap, some hundreds at a time. What fn gets is its own to keep. The
 // next events are fetched while fn works. Read ends with fn's error, or with
-// one that matches ErrGap, ErrShort if the log ends before upTo, or
+// one that matches events.ErrGap, events.ErrShort if the log ends before upTo, or
 // events.ErrUnavailable if it did not answer for Config.Settle.
 func (l *Log) Read(ctx context.Context, after, upTo events.Seq, fn func([]events.Stored) error) error {
 	if after >= upTo {
@@ -25,7 +25,7 @@ func (l *Log) Read(ctx context.Context, after, upTo events.Seq, fn func([]events
 		return err
 	}
 	if head < upTo {
-		return fmt.Errorf("read up to event %d: %w: its last event is %d", upTo, ErrShort, head)
+		return fmt.Errorf("read up to event %d: %w: its last event is %d", upTo, events.ErrShort, head)
 	}
 	next, stop := l.stretch(after, upTo)
 	defer stop()
@@ -34,7 +34,7 @@ func (l *Log) Read(ctx context.Context, after, upTo events.Seq, fn func([]events
 		defer cancel()
 		for {
 			got, err := next(wait)
-			if len(got) > 0 || errors.Is(err, errEnd) || errors.Is(err, ErrGap) || errors.Is(err, ErrShort) {
+			if len(got) > 0 || errors.Is(err, errEnd) || errors.Is(err, events.ErrGap) || errors.Is(err, events.ErrShort) {
 				return got, err
 			}
 			if !pause(wait) {
@@ -49,8 +49,8 @@ func (l *Log) Read(ctx context.Context, after, upTo events.Seq, fn func([]events
 const stretchPulled = 2 * getMessages
 
 // stretch reads the events after one Seq up to another that is in the log: next
-// gives some, and errEnd behind the last. Any other error but ErrGap and
-// ErrShort is passing.
+// gives some, and errEnd behind the last. Any other error but events.ErrGap and
+// events.ErrShort is passing.
 func (l *Log) stretch(after, upTo events.Seq) (next func(context.Context) ([]events.Stored, error), stop func()) {
 	if upTo-after < stretchPulled {
 		r := l.newReader(after)
@@ -73,7 +73,7 @@ func (l *Log) stretch(after, upTo events.Seq) (next func(context.Context) ([]eve
 // Tail hands every event after a Seq to fn, in order and without a gap: first
 // those that are there, then each as it comes, as many at a time as there are.
 // It goes on through lost connections and ends with the context's cause, fn's
-// error, or one that matches ErrGap or ErrShort.
+// error, or one that matches events.ErrGap or events.ErrShort.
 func (l *Log) Tail(ctx context.Context, after events.Seq, fn func([]events.Stored) error) error {
 	t := &tailer{near: l.newReader(after), look: true}
 	defer t.close()
@@ -81,7 +81,7 @@ func (l *Log) Tail(ctx context.Context, after events.Seq, fn func([]events.Store
 		for {
 			awaken := l.awaken()
 			got, err := t.next(ctx)
-			if len(got) > 0 || errors.Is(err, ErrGap) || errors.Is(err, ErrShort) || errors.Is(err, ErrNoStream) {
+			if len(got) > 0 || errors.Is(err, events.ErrGap) || errors.Is(err, events.ErrShort) || errors.Is(err, ErrNoStream) {
 				return got, err
 			}
 			if err := l.idle(ctx, awaken); err != nil {
@@ -136,7 +136,7 @@ func (t *tailer) close() {
 func (l *Log) reaches(ctx context.Context, seq events.Seq) (head events.Seq, err error) {
 	head, err = l.Head(ctx)
 	if err == nil && head < seq {
-		err = fmt.Errorf("read on from event %d: %w: its last event is %d", seq, ErrShort, head)
+		err = fmt.Errorf("read on from event %d: %w: its last event is %d", seq, events.ErrShort, head)
 	}
 	return head, err
 }
@@ -202,8 +202,8 @@ func pump(ctx context.Context, fetch func(context.Context) ([]events.Stored, err
 	return context.Cause(outer)
 }
 
-// Get reads one event. The error matches ErrShort if the log has not come that
-// far, ErrGap if the event is missing, or events.ErrUnavailable.
+// Get reads one event. The error matches events.ErrShort if the log has not come that
+// far, events.ErrGap if the event is missing, or events.ErrUnavailable.
 func (l *Log) Get(ctx context.Context, seq events.Seq) (events.Stored, error) {
 	ask, cancel := context.WithTimeout(ctx, askWait)
 	defer cancel()
@@ -217,7 +217,7 @@ func (l *Log) Get(ctx context.Context, seq events.Seq) (events.Stored, error) {
 	if _, err := l.reaches(ctx, seq); err != nil {
 		return events.Stored{}, err
 	}
-	return events.Stored{}, fmt.Errorf("get event %d: %w", seq, ErrGap)
+	return events.Stored{}, fmt.Errorf("get event %d: %w", seq, events.ErrGap)
 }
 
 // LastOf is the last event about an aggregate, false if there is none.

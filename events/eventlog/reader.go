@@ -145,7 +145,7 @@ func (r *reader) next(ctx context.Context, limit int) ([]events.Stored, error) {
 			return err
 		}
 		if s.Seq != want {
-			return &GapError{Want: want, Got: s.Seq}
+			return &events.GapError{Want: want, Got: s.Seq}
 		}
 		if out == nil {
 			out = make([]events.Stored, 0, limit)
@@ -155,7 +155,7 @@ func (r *reader) next(ctx context.Context, limit int) ([]events.Stored, error) {
 	})
 	// What came before a fault is good: it is contiguous.
 	r.after += events.Seq(len(out))
-	if len(out) > 0 && !errors.Is(err, ErrGap) {
+	if len(out) > 0 && !errors.Is(err, events.ErrGap) {
 		return out, nil
 	}
 	return out, err

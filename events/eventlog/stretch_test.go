@@ -141,7 +141,7 @@ func TestGapInLongStretch(t *testing.T) {
 		t.Fatal(err)
 	}
 	none := func([]events.Stored) error { return nil }
-	var gap *eventlog.GapError
+	var gap *events.GapError
 	if err := r.log.Read(t.Context(), 5, long, none); !errors.As(err, &gap) || gap.Want != 6 || gap.Got != 101 {
 		t.Error("Read:", err)
 	}

@@ -129,7 +129,7 @@ func emptyLog(t *testing.T, l Log) {
 		t.Error("no identity")
 	}
 	same(t, []events.Stored(nil), All(t, l))
-	if _, err := l.Get(t.Context(), 1); !errors.Is(err, eventlog.ErrShort) {
+	if _, err := l.Get(t.Context(), 1); !errors.Is(err, events.ErrShort) {
 		t.Errorf("Get(1) = %v", err)
 	}
 	if _, ok, err := l.LastOf(t.Context(), Event("a", 1).About); ok || err != nil {
@@ -312,10 +312,10 @@ func readRanges(t *testing.T, l Log) {
 			t.Errorf("Read(%d, %d) = %v", r.after, r.upTo, got)
 		}
 	}
-	if err := l.Read(t.Context(), 0, 11, func([]events.Stored) error { return nil }); !errors.Is(err, eventlog.ErrShort) {
+	if err := l.Read(t.Context(), 0, 11, func([]events.Stored) error { return nil }); !errors.Is(err, events.ErrShort) {
 		t.Error("Read beyond the head:", err)
 	}
-	if err := l.Tail(t.Context(), 11, func([]events.Stored) error { return nil }); !errors.Is(err, eventlog.ErrShort) {
+	if err := l.Tail(t.Context(), 11, func([]events.Stored) error { return nil }); !errors.Is(err, events.ErrShort) {
 		t.Error("Tail beyond the head:", err)
 	}
 	stop := errors.New("stop")

@@ -172,7 +172,7 @@ func (l *MemoryLog) Read(ctx context.Context, after, upTo events.Seq, fn func([]
 		}
 		got, head, _ := l.portion(after, int(min(upTo-after, readAtOnce)))
 		if head < upTo {
-			return fmt.Errorf("read up to event %d: %w: its last event is %d", upTo, eventlog.ErrShort, head)
+			return fmt.Errorf("read up to event %d: %w: its last event is %d", upTo, events.ErrShort, head)
 		}
 		if err := fn(got); err != nil {
 			return err
@@ -191,7 +191,7 @@ func (l *MemoryLog) Tail(ctx context.Context, after events.Seq, fn func([]events
 		got, head, more := l.portion(after, readAtOnce)
 		switch {
 		case head < after:
-			return fmt.Errorf("read on from event %d: %w: its last event is %d", after, eventlog.ErrShort, head)
+			return fmt.Errorf("read on from event %d: %w: its last event is %d", after, events.ErrShort, head)
 		case len(got) > 0:
 			if err := fn(got); err != nil {
 				return err
@@ -212,9 +212,9 @@ func (l *MemoryLog) Get(_ context.Context, seq events.Seq) (events.Stored, error
 	defer l.mu.Unlock()
 	switch {
 	case seq > events.Seq(len(l.stored)):
-		return events.Stored{}, fmt.Errorf("get event %d: %w: its last event is %d", seq, eventlog.ErrShort, len(l.stored))
+		return events.Stored{}, fmt.Errorf("get event %d: %w: its last event is %d", seq, events.ErrShort, len(l.stored))
 	case seq == 0:
-		return events.Stored{}, fmt.Errorf("get event %d: %w", seq, eventlog.ErrGap)
+		return events.Stored{}, fmt.Errorf("get event %d: %w", seq, events.ErrGap)
 	}
 	return l.stored[seq-1], nil
 }

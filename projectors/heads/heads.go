@@ -83,7 +83,7 @@ func (s *Store) Advance(folded []events.Stored) error {
 	}
 	for _, e := range folded {
 		if e.Seq != s.at.Seq+1 {
-			return fmt.Errorf("advance heads: %w: event %d after %d", projectors.ErrGap, e.Seq, s.at.Seq)
+			return fmt.Errorf("advance heads: %w: event %d after %d", events.ErrGap, e.Seq, s.at.Seq)
 		}
 		s.at.Seq, s.at.Event, s.at.Rolling = e.Seq, e.ID, s.at.Rolling.Add(e)
 	}

@@ -303,7 +303,7 @@ func TestRefusals(t *testing.T) {
 	if _, err := heads.Open(db, "other"); !errors.Is(err, projectors.ErrOtherLog) {
 		t.Errorf("heads of another log: %v", err)
 	}
-	if err := openStore(t, db).Advance(log[:1]); !errors.Is(err, projectors.ErrGap) {
+	if err := openStore(t, db).Advance(log[:1]); !errors.Is(err, events.ErrGap) {
 		t.Errorf("events that do not follow: %v", err)
 	}
 }

@@ -14,7 +14,6 @@ import (
 	"time"
 
 	"tenantcatalogue/events"
-	"tenantcatalogue/projectors"
 	"tenantcatalogue/projectors/history"
 	"tenantcatalogue/replay"
 )
@@ -126,7 +125,7 @@ func (e *Engine) certify(ctx context.Context, rec recorded, fold *replay.Refold)
 		}
 		return c.neighbours(ev, wrong)
 	})
-	if err != nil && !errors.Is(err, projectors.ErrGap) { // which is among the faults
+	if err != nil && !errors.Is(err, events.ErrGap) { // which is among the faults
 		return c, err
 	}
 	slices.SortStableFunc(c.Faults, func(a, b replay.Fault) int {

@@ -10,7 +10,6 @@ import (
 	"tenantcatalogue/cmd/internal/auth"
 	"tenantcatalogue/events"
 	"tenantcatalogue/events/bus"
-	"tenantcatalogue/events/eventlog"
 	"tenantcatalogue/events/seal"
 	"tenantcatalogue/projectors"
 	"tenantcatalogue/projectors/viewdb"
@@ -83,7 +82,7 @@ func sorts() []sort {
 		{events.ErrNoSpace, client.ErrNoSpace, http.StatusInsufficientStorage},
 		{viewdb.ErrNoSpace, client.ErrNoSpace, http.StatusInsufficientStorage},
 		{events.ErrUnavailable, client.ErrUnavailable, http.StatusServiceUnavailable},
-		{eventlog.ErrShort, client.ErrUnavailable, http.StatusServiceUnavailable},
+		{events.ErrShort, client.ErrUnavailable, http.StatusServiceUnavailable},
 		{projectors.ErrBehind, client.ErrUnavailable, http.StatusServiceUnavailable},
 		{viewdb.ErrQuarantined, client.ErrUnavailable, http.StatusServiceUnavailable},
 		{viewdb.ErrClosed, client.ErrStopping, http.StatusServiceUnavailable},
