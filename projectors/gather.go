@@ -274,7 +274,7 @@ func Fill(ctx context.Context, source Reader, views []View, each func(Recorded),
 		return func(at events.Seq) { progress(name, at, head) }
 	}
 	if home.Current().Checkpoint().IsZero() && head > 0 {
-		if err := collect(ctx, source, archive, home.Current(), inOrder(views), head, each, tell(archive.Name())); err != nil {
+		if err := collect(ctx, source, archive, home.Current(), onlyInOrder(views), head, each, tell(archive.Name())); err != nil {
 			return fmt.Errorf("fill view %s from the log: %w", archive.Name(), err)
 		}
 	}
@@ -287,8 +287,8 @@ func Fill(ctx context.Context, source Reader, views []View, each func(Recorded),
 	return gatherFrom(ctx, source, archive, home, targets, tell("others"))
 }
 
-// inOrder lists the empty views that can only be made of the log in its order.
-func inOrder(views []View) (out []View) {
+// onlyInOrder lists the empty views that can only be made of the log in its order.
+func onlyInOrder(views []View) (out []View) {
 	for _, v := range views {
 		_, archive := v.Projector.(Archive)
 		_, gathered := v.Projector.(Gathered)

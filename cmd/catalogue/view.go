@@ -43,7 +43,10 @@ type viewFlags struct {
 
 func (a *app) view() *cobra.Command {
 	var f viewFlags
-	names := []string{tenants.Name, commerce.Name, identity.Name, placement.Name, apps.Name, history.Name}
+	var names []string
+	for _, p := range viewsBeside() {
+		names = append(names, p.Name())
+	}
 	cmd := &cobra.Command{
 		Use:   "view NAME...",
 		Short: "Run views beside a service: local copies, kept up to date, read without a round trip",
@@ -75,27 +78,23 @@ leave the catalogue. Personal fields are shown as they are kept, sealed.`,
 	return cmd
 }
 
+// viewsBeside are the views that can be run here.
+func viewsBeside() []projectors.Projector {
+	return []projectors.Projector{tenants.New(), commerce.New(), identity.New(), placement.New(), apps.New(), history.New()}
+}
+
 // projectorsOf makes the projectors of views.
 func projectorsOf(names []string) (list []projectors.Projector, err error) {
+	all := viewsBeside()
 	for _, name := range names {
-		switch name {
-		case tenants.Name:
-			list = append(list, tenants.New())
-		case commerce.Name:
-			list = append(list, commerce.New())
-		case identity.Name:
-			list = append(list, identity.New())
-		case placement.Name:
-			list = append(list, placement.New())
-		case apps.Name:
-			list = append(list, apps.New())
-		case history.Name:
-			list = append(list, history.New())
-		case contacts.Name:
+		i := slices.IndexFunc(all, func(p projectors.Projector) bool { return p.Name() == name })
+		switch {
+		case name == contacts.Name:
 			return nil, usagef("contacts cannot be run beside a service: what it is searched by needs the keys, which do not leave the catalogue; ask there: catalogue lookup, or GET /v1/lookup")
-		default:
+		case i < 0:
 			return nil, usagef("%q is no view that can be run here; see catalogue view --help for those that can", name)
 		}
+		list = append(list, all[i])
 	}
 	return list, nil
 }

@@ -27,9 +27,9 @@ func appendLong(t *testing.T, l *eventlog.Log) {
 	eventtest.MustAppend(t, l, units...)
 }
 
-// inOrder checks that every event comes once and in order, and ends with errEnough
+// eachOnce checks that every event comes once and in order, and ends with errEnough
 // at the last.
-func inOrder(after events.Seq, each func(events.Seq)) func([]events.Stored) error {
+func eachOnce(after events.Seq, each func(events.Seq)) func([]events.Stored) error {
 	return func(got []events.Stored) error {
 		for _, s := range got {
 			if after++; s.Seq != after || s.About != eventtest.Event(fmt.Sprint("tenant", after-1), int(after-1)).About {
@@ -55,10 +55,10 @@ func TestLongStretch(t *testing.T) {
 	for _, after := range []events.Seq{0, 1, long - 2049, long - 2048, long - 2047, long - 1} {
 		t.Run(fmt.Sprint(after), func(t *testing.T) {
 			t.Parallel()
-			if err := r.log.Read(t.Context(), after, long, inOrder(after, func(events.Seq) {})); !errors.Is(err, errEnough) {
+			if err := r.log.Read(t.Context(), after, long, eachOnce(after, func(events.Seq) {})); !errors.Is(err, errEnough) {
 				t.Error("Read:", err)
 			}
-			if err := r.log.Tail(t.Context(), after, inOrder(after, func(events.Seq) {})); !errors.Is(err, errEnough) {
+			if err := r.log.Tail(t.Context(), after, eachOnce(after, func(events.Seq) {})); !errors.Is(err, errEnough) {
 				t.Error("Tail:", err)
 			}
 		})
@@ -80,11 +80,11 @@ func TestLongStretchSurvives(t *testing.T) {
 			}
 		}
 	}
-	if err := r.log.Read(t.Context(), 0, long, inOrder(0, breakOff)); !errors.Is(err, errEnough) || broken != 3 {
+	if err := r.log.Read(t.Context(), 0, long, eachOnce(0, breakOff)); !errors.Is(err, errEnough) || broken != 3 {
 		t.Errorf("Read: %v; %d times broken", err, broken)
 	}
 	broken = 0
-	if err := r.log.Tail(t.Context(), 0, inOrder(0, breakOff)); !errors.Is(err, errEnough) || broken != 3 {
+	if err := r.log.Tail(t.Context(), 0, eachOnce(0, breakOff)); !errors.Is(err, errEnough) || broken != 3 {
 		t.Errorf("Tail: %v; %d times broken", err, broken)
 	}
 }
