@@ -148,15 +148,15 @@ func (p *projection) folding(about events.Aggregate) (*folding, error) {
 }
 
 // Gather begins to make the view's rows aggregate by aggregate.
-func (v *EntityView) Gather(part *viewdb.Part) Gatherer {
+func (v *EntityView) Gather(rows Rows) Gatherer {
 	return &entityGatherer{
-		folding: folding{view: v, entries: map[events.EntityKey]entry{}}, part: part, concerns: map[events.Type]concern{},
+		folding: folding{view: v, entries: map[events.EntityKey]entry{}}, rows: rows, concerns: map[events.Type]concern{},
 	}
 }
 
 type entityGatherer struct {
 	folding
-	part     *viewdb.Part
+	rows     Rows
 	concerns map[events.Type]concern // by what was seen of each type
 }
 
@@ -196,20 +196,20 @@ func (g *entityGatherer) Add(p *Past) error {
 
 // Close writes the last aggregate's rows.
 func (g *entityGatherer) Close() error {
-	err := g.flush(loadSink{g.part})
+	err := g.flush(loadSink{g.rows})
 	g.start(events.Aggregate{})
 	return err
 }
 
 // loadSink puts the rows of an aggregate into a load. Aggregates come in the
 // order of their keys; only index entries have to be sorted.
-type loadSink struct{ part *viewdb.Part }
+type loadSink struct{ rows Rows }
 
 func (s loadSink) Set(key, value []byte) error {
 	if key[0] == rowIndex {
-		return s.part.Add(key, value, 0)
+		return s.rows.Add(key, value, 0)
 	}
-	return s.part.Set(key, value)
+	return s.rows.Set(key, value)
 }
 
 // Delete has nothing to take away: the view was empty.

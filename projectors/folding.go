@@ -1,6 +1,7 @@
 package projectors
 
 import (
+	"bytes"
 	"fmt"
 	"slices"
 	"strings"
@@ -193,7 +194,8 @@ func (f *folding) flush(out rowSink) error {
 			return err
 		}
 	}
-	for _, key := range f.lasting {
+	slices.SortFunc(f.lasting, bytes.Compare)
+	for _, key := range slices.CompactFunc(f.lasting, bytes.Equal) {
 		if err := f.setIndex(out, key); err != nil {
 			return err
 		}

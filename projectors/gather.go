@@ -3,7 +3,6 @@ package projectors
 import (
 	"context"
 	"errors"
-	"fmt"
 	"runtime"
 	"sync"
 	"sync/atomic"
@@ -12,18 +11,27 @@ import (
 	"tenantcatalogue/projectors/viewdb"
 )
 
-// Archive is the projector of a view that keeps every event, those about one
-// aggregate side by side: what other views are made from anew.
-type Archive interface {
+// Rows takes the rows of a view that is made from nothing, from one goroutine. A
+// viewdb.Part loads them.
+type Rows interface {
+	// Set takes a row whose key is greater than those before it with the same
+	// first byte.
+	Set(key, value []byte) error
+	// Add takes a row in any order; of those with one key the one with the
+	// highest rank counts.
+	Add(key, value []byte, rank uint64) error
+}
+
+// Collected is a projector that can make its rows in one pass over the log. Its
+// rows are the same as Project makes.
+type Collected interface {
 	Projector
-	// Collect begins to fill the empty view from the first event on.
-	Collect(part *viewdb.Part) Collector
-	// Split gives the bounds of at most n parts of the view, to be read side by
-	// side: each begins where the one before ends, and none parts an aggregate.
-	Split(db *viewdb.DB, n int) (bounds [][]byte, err error)
-	// Scan calls fn for the events between two bounds, by aggregate and then by
-	// Seq. What fn gets is valid during the call only.
-	Scan(r viewdb.Reader, lower, upper []byte, fn func(*Past) error) error
+	// Collect begins to make the rows of the events after a Seq, which is 0 or not
+	// behind what Since gives for what is to come. before shows the rows up to it.
+	Collect(rows Rows, after events.Seq, before viewdb.Reader) (Collector, error)
+	// Since is where collecting must begin for every row to be whole that an event
+	// after seq has a part in.
+	Since(seq events.Seq) (after events.Seq)
 }
 
 // Collector takes every event, in order, and Close at their end.
@@ -32,13 +40,27 @@ type Collector interface {
 	Close() error
 }
 
+// Archive is the projector of a view that keeps every event, those about one
+// aggregate side by side: what other views are made from anew.
+type Archive interface {
+	Collected
+	// Split gives the bounds of at most n parts of the view, to be read side by
+	// side: each begins where the one before ends, and none parts an aggregate.
+	Split(s *viewdb.Snapshot, n int) (bounds [][]byte, err error)
+	// Bounds are those of one aggregate.
+	Bounds(about events.Aggregate) (lower, upper []byte)
+	// Scan calls fn for the events between two bounds, by aggregate and then by
+	// Seq. What fn gets is valid during the call only.
+	Scan(r viewdb.Reader, lower, upper []byte, fn func(*Past) error) error
+}
+
 // Gathered is a projector that can make its rows from an archive: those about an
 // aggregate follow from the events about it alone, whatever happened in between.
 // Its rows are the same as Project makes of the log.
 type Gathered interface {
 	Projector
 	// Gather begins to make the rows of some aggregates.
-	Gather(part *viewdb.Part) Gatherer
+	Gather(rows Rows) Gatherer
 }
 
 // Gatherer takes events by aggregate and then by Seq. It is for one goroutine.
@@ -70,12 +92,6 @@ func (p *Past) Decode() (events.Event, error) {
 	return p.event, p.err
 }
 
-// target is a view to fill, which is empty.
-type target struct {
-	Gathered
-	db *viewdb.DB
-}
-
 // partsPerCore is into how many parts an archive is cut for each core, so that
 // all cores end at about the same time.
 const partsPerCore = 8
@@ -83,47 +99,36 @@ const partsPerCore = 8
 // told is after how many events progress is told, and the context asked.
 const told = 4096
 
-// gather fills views from a snapshot of an archive; after an error each of them
-// is whole or empty.
-func gather(ctx context.Context, archive Archive, db *viewdb.DB, from *viewdb.Snapshot, targets []target, progress func(events.Seq)) (err error) {
+// Gatherers are what one goroutine of a Gather feeds.
+type Gatherers struct {
+	Each []Gatherer
+	// Ended, when set, is called when a run of aggregates has been closed.
+	Ended func() error
+}
+
+// Gather reads a snapshot of an archive by aggregate, on every core. begin is
+// called for each of the goroutines; every run of aggregates goes to the
+// Gatherers of one of them. progress, when set, hears how many events were read.
+func Gather(ctx context.Context, archive Archive, from *viewdb.Snapshot, begin func() Gatherers, progress func(events.Seq)) error {
 	workers := runtime.GOMAXPROCS(0)
-	g := &gathering{ctx: ctx, archive: archive, from: from, progress: progress}
-	if g.bounds, err = archive.Split(db, partsPerCore*workers); err != nil {
+	bounds, err := archive.Split(from, partsPerCore*workers)
+	if err != nil {
 		return err
 	}
-	loads := make([]*viewdb.Load, 0, len(targets))
-	defer func() {
-		for _, l := range loads {
-			err = errors.Join(err, l.Close())
-		}
-	}()
-	for _, t := range targets {
-		l, err := t.db.BeginLoad()
-		if err != nil {
-			return err
-		}
-		loads = append(loads, l)
-	}
+	g := &sweep{ctx: ctx, archive: archive, from: from, bounds: bounds, progress: progress}
 	var wg sync.WaitGroup
 	errs := make([]error, workers)
 	for i := range workers {
-		wg.Go(func() { errs[i] = g.work(targets, loads) })
-	}
-	wg.Wait()
-	if err := errors.Join(errs...); err != nil {
-		return err
-	}
-	errs = make([]error, len(loads))
-	for i, l := range loads {
-		wg.Go(func() { errs[i] = l.Commit(ctx, from.Checkpoint()) })
+		to := begin()
+		wg.Go(func() { errs[i] = g.work(to) })
 	}
 	wg.Wait()
 	return errors.Join(errs...)
 }
 
-// gathering is what its goroutines share.
-type gathering struct {
-	ctx      context.Context //nolint:containedctx // of one call of gather
+// sweep is what the goroutines of a Gather share.
+type sweep struct {
+	ctx      context.Context //nolint:containedctx // of one call of Gather
 	archive  Archive
 	from     *viewdb.Snapshot
 	bounds   [][]byte
@@ -133,13 +138,7 @@ type gathering struct {
 }
 
 // work gathers parts of the archive until none is left.
-func (g *gathering) work(targets []target, loads []*viewdb.Load) error {
-	parts := make([]*viewdb.Part, len(targets))
-	gatherers := make([]Gatherer, len(targets))
-	for i, t := range targets {
-		parts[i] = loads[i].Part()
-		gatherers[i] = t.Gather(parts[i])
-	}
+func (g *sweep) work(to Gatherers) error {
 	n := 0
 	each := func(p *Past) error {
 		if n++; n%told == 0 {
@@ -147,12 +146,7 @@ func (g *gathering) work(targets []target, loads []*viewdb.Load) error {
 				return err
 			}
 		}
-		for _, to := range gatherers {
-			if err := to.Add(p); err != nil {
-				return err
-			}
-		}
-		return nil
+		return to.add(p)
 	}
 	for {
 		at := int(g.next.Add(1))
@@ -163,15 +157,34 @@ func (g *gathering) work(targets []target, loads []*viewdb.Load) error {
 			g.next.Store(int64(len(g.bounds))) // nobody need go on
 			return err
 		}
-		for i := range gatherers {
-			if err := errors.Join(gatherers[i].Close(), parts[i].Break()); err != nil {
-				return err
-			}
+		if err := to.close(); err != nil {
+			return err
 		}
 	}
 }
 
-func (g *gathering) tell() error {
+func (to Gatherers) add(p *Past) error {
+	for _, g := range to.Each {
+		if err := g.Add(p); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (to Gatherers) close() error {
+	for _, g := range to.Each {
+		if err := g.Close(); err != nil {
+			return err
+		}
+	}
+	if to.Ended == nil {
+		return nil
+	}
+	return to.Ended()
+}
+
+func (g *sweep) tell() error {
 	done := g.done.Add(told)
 	if g.progress != nil {
 		g.progress(events.Seq(done))
@@ -179,47 +192,20 @@ func (g *gathering) tell() error {
 	return g.ctx.Err()
 }
 
-// collect fills an archive, which is empty, from the log, and in the same pass
-// views that are made in order. each, when set, sees every event.
-func collect(ctx context.Context, source Reader, archive Archive, db *viewdb.DB, along []View, upTo events.Seq, each func(Recorded), progress func(events.Seq)) (err error) {
-	l, err := db.BeginLoad()
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, l.Close()) }()
-	c := archive.Collect(l.Part())
-	at := viewdb.Checkpoint{Stream: source.Identity()}
-	err = decoded(ctx, source, 0, upTo, func(recorded []Recorded) error {
-		if err := follow(at.Seq, recorded); err != nil {
+// GatherOf is Gather for some aggregates, on the calling goroutine.
+func GatherOf(ctx context.Context, archive Archive, from *viewdb.Snapshot, about []events.Aggregate, to Gatherers) error {
+	for _, a := range about {
+		lower, upper := archive.Bounds(a)
+		if err := errors.Join(archive.Scan(from, lower, upper, to.add), ctx.Err()); err != nil {
 			return err
 		}
-		for _, r := range recorded {
-			if each != nil {
-				each(r)
-			}
-			if err := c.Add(r); err != nil {
-				return err
-			}
-			at.Seq, at.Event, at.Rolling = r.Seq, r.ID, at.Rolling.Add(r.Stored)
-		}
-		for _, v := range along {
-			if err := Apply(v.Home.Current(), v.Projector, at.Stream, recorded, at.Rolling); err != nil {
-				return fmt.Errorf("view %s: %w", v.Projector.Name(), err)
-			}
-		}
-		if progress != nil {
-			progress(at.Seq)
-		}
-		return nil
-	})
-	if err = errors.Join(err, c.Close()); err != nil || at.Seq == 0 {
-		return err
 	}
-	return l.Commit(ctx, at)
+	return to.close()
 }
 
-// decoded reads the log, decoding on every core, and calls fn in order.
-func decoded(ctx context.Context, source Reader, after, upTo events.Seq, fn func([]Recorded) error) error {
+// ReadDecoded reads the log after one Seq up to another, decoding on every core,
+// and calls fn in order.
+func ReadDecoded(ctx context.Context, source Log, after, upTo events.Seq, fn func([]Recorded) error) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	queue := make(chan chan []Recorded, 2*runtime.GOMAXPROCS(0))
@@ -251,86 +237,4 @@ func decoded(ctx context.Context, source Reader, after, upTo events.Seq, fn func
 		return cause
 	}
 	return err
-}
-
-// Fill brings views that are empty to where the log stands, in one pass over it:
-// the archive among them and those that are made in order from the log, and from
-// the archive those that can be gathered.
-// What is left is for a Runner. each, when set, sees every event that is read from
-// the log, in order; progress, when set, hears how far it has come.
-func Fill(ctx context.Context, source Reader, views []View, each func(Recorded), progress func(view string, at, of events.Seq)) error {
-	archive, home := archiveOf(views)
-	if archive == nil {
-		return nil
-	}
-	head, err := source.Head(ctx)
-	if err != nil {
-		return err
-	}
-	tell := func(name string) func(events.Seq) {
-		if progress == nil {
-			return nil
-		}
-		return func(at events.Seq) { progress(name, at, head) }
-	}
-	if home.Current().Checkpoint().IsZero() && head > 0 {
-		if err := collect(ctx, source, archive, home.Current(), onlyInOrder(views), head, each, tell(archive.Name())); err != nil {
-			return fmt.Errorf("fill view %s from the log: %w", archive.Name(), err)
-		}
-	}
-	var targets []target
-	for _, v := range views {
-		if p, ok := v.Projector.(Gathered); ok && v.Home.Current().Checkpoint().IsZero() {
-			targets = append(targets, target{p, v.Home.Current()})
-		}
-	}
-	return gatherFrom(ctx, source, archive, home, targets, tell("others"))
-}
-
-// onlyInOrder lists the empty views that can only be made of the log in its order.
-func onlyInOrder(views []View) (out []View) {
-	for _, v := range views {
-		_, archive := v.Projector.(Archive)
-		_, gathered := v.Projector.(Gathered)
-		if !archive && !gathered && v.Home.Current().Checkpoint().IsZero() {
-			out = append(out, v)
-		}
-	}
-	return out
-}
-
-// archiveOf finds the archive among views.
-func archiveOf(views []View) (Archive, *viewdb.Home) {
-	for _, v := range views {
-		if a, ok := v.Projector.(Archive); ok {
-			return a, v.Home
-		}
-	}
-	return nil, nil
-}
-
-// gatherFrom fills views from the archive that a home has, once that is found to
-// be of this log.
-func gatherFrom(ctx context.Context, source Reader, archive Archive, home *viewdb.Home, targets []target, progress func(events.Seq)) error {
-	if len(targets) == 0 {
-		return nil
-	}
-	db, release, err := home.Acquire()
-	if err != nil {
-		return err
-	}
-	defer release()
-	from, err := db.Snapshot()
-	if err != nil {
-		return err
-	}
-	if !from.Checkpoint().IsZero() {
-		if err = CheckLog(ctx, source, from.Checkpoint()); err == nil {
-			err = gather(ctx, archive, db, from, targets, progress)
-		}
-	}
-	if err != nil {
-		err = fmt.Errorf("from view %s: %w", archive.Name(), err)
-	}
-	return errors.Join(err, from.Close())
 }

@@ -80,9 +80,9 @@ func sameView(t testing.TB, v projectors.View, want *viewdb.DB) {
 // parted is a history that is cut wherever an aggregate begins.
 type parted struct{ history.Projector }
 
-func (parted) Split(db *viewdb.DB, _ int) (bounds [][]byte, err error) {
+func (parted) Split(s *viewdb.Snapshot, _ int) (bounds [][]byte, err error) {
 	bounds = [][]byte{{'b'}}
-	err = db.Scan([]byte{'b'}, []byte{'c'}, func(key, _ []byte) error {
+	err = s.Scan([]byte{'b'}, []byte{'c'}, func(key, _ []byte) error {
 		if about := key[:18]; !bytes.Equal(about, bounds[len(bounds)-1]) {
 			bounds = append(bounds, bytes.Clone(about))
 		}

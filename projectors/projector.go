@@ -77,12 +77,17 @@ type Source interface {
 	Tail(ctx context.Context, after events.Seq, fn func([]events.Stored) error) error
 }
 
-// Reader is a log, or a stretch of one, as far as it is there.
+// Reader is a log as far as it is there.
 type Reader interface {
+	Log
 	// Identity tells this log from any other.
 	Identity() string
 	// Head is the Seq of the last event.
 	Head(ctx context.Context) (events.Seq, error)
+}
+
+// Log is the log, for whoever needs nothing but its events.
+type Log interface {
 	// Read hands over the events after one Seq up to another, in order.
 	Read(ctx context.Context, after, upTo events.Seq, fn func([]events.Stored) error) error
 }

@@ -130,7 +130,7 @@ func (r *Runner) replace(ctx context.Context, s *slot, progress func(at, head ev
 
 // fill folds the log into db until it stands where the Runner does, and then,
 // before the Runner can go on, calls done. An empty view gets most of it from
-// the archive, or is the archive and takes it in at once.
+// the archive, or collects it from the log.
 func (r *Runner) fill(ctx context.Context, db *viewdb.DB, p Projector, progress func(at, head events.Seq), done func() error) error {
 	if db.Checkpoint().IsZero() {
 		if err := r.fillEmpty(ctx, db, p, progress); err != nil {
@@ -178,8 +178,8 @@ func (r *Runner) fillEmpty(ctx context.Context, db *viewdb.DB, p Projector, prog
 			progress(min(at, head), head)
 		}
 	}
-	if archive, ok := p.(Archive); ok && head > 0 {
-		return collect(ctx, r.source, archive, db, nil, head, nil, tell)
+	if collected, ok := p.(Collected); ok {
+		return collect(ctx, r.source, []collection{{collected, db}}, head, nil, tell)
 	}
 	gathered, ok := p.(Gathered)
 	if !ok {
@@ -189,7 +189,7 @@ func (r *Runner) fillEmpty(ctx context.Context, db *viewdb.DB, p Projector, prog
 	if archive == nil {
 		return nil
 	}
-	err = gatherFrom(ctx, r.source, archive, home, []target{{gathered, db}}, tell)
+	err = gatherFrom(ctx, r.source, archive, home, []gathering{{gathered, db}}, tell)
 	if err != nil && home.Current().Fault() != nil && db.Fault() == nil && db.Checkpoint().IsZero() {
 		return nil // the archive broke on the way: the log has everything too
 	}

@@ -6,23 +6,22 @@ import (
 	"tenantcatalogue/catalogue"
 	"tenantcatalogue/events"
 	"tenantcatalogue/projectors"
-	"tenantcatalogue/projectors/viewdb"
 )
 
 var _ projectors.Gathered = Projector{}
 
 // Gather begins to make the rows aggregate by aggregate.
-func (Projector) Gather(part *viewdb.Part) projectors.Gatherer {
-	g := &gatherer{part: part}
+func (Projector) Gather(rows projectors.Rows) projectors.Gatherer {
+	g := &gatherer{rows: rows}
 	g.overlay = newOverlay(nothing{})
 	return g
 }
 
-// gatherer is the facts of one aggregate at a time. Answers and issued ids stand
-// under keys of their own and go to the part at once.
+// gatherer is the facts of one aggregate at a time. Answers stand under keys of
+// their own and go out at once.
 type gatherer struct {
 	*overlay
-	part  *viewdb.Part
+	rows  projectors.Rows
 	about events.Aggregate
 	seq   events.Seq // of the event being folded
 }
@@ -49,24 +48,33 @@ func (g *gatherer) PutAnswer(id events.EventID, a catalogue.Answer) error {
 	if err != nil {
 		return err
 	}
-	return g.part.Add(answerRow(id), raw, uint64(g.seq))
-}
-
-// PutIssued writes the row of an id; the last one it was issued to counts.
-func (g *gatherer) PutIssued(id uuid.UUID, a events.Aggregate) error {
-	return g.part.Add(issuedRow(id), a.Key(), uint64(g.seq))
+	return g.rows.Add(answerRow(id), raw, uint64(g.seq))
 }
 
 // Close writes the last aggregate's rows.
 func (g *gatherer) Close() error {
-	err := g.write(loadSink{g.part})
+	err := g.write(loadSink{g.rows, uint64(g.seq)})
 	clear(g.entities)
 	clear(g.heads)
+	clear(g.issued)
 	return err
 }
 
-// loadSink puts rows into a load.
-type loadSink struct{ *viewdb.Part }
+// loadSink puts the rows of an aggregate, which come in the order of their keys,
+// among the others; whom an id was issued to stands under the id. The last one
+// counts.
+type loadSink struct {
+	projectors.Rows
+	seq uint64
+}
+
+// Set puts a row.
+func (s loadSink) Set(key, value []byte) error {
+	if key[0] == rowIssued {
+		return s.Add(key, value, s.seq)
+	}
+	return s.Rows.Set(key, value)
+}
 
 // Delete has nothing to take away: the store was empty.
 func (loadSink) Delete([]byte) error { return nil }

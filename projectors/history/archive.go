@@ -2,6 +2,7 @@ package history
 
 import (
 	"bytes"
+	"fmt"
 
 	"tenantcatalogue/events"
 	"tenantcatalogue/projectors"
@@ -10,15 +11,32 @@ import (
 
 var _ projectors.Archive = Projector{}
 
-// Collect begins to fill the history from the first event on.
-func (Projector) Collect(part *viewdb.Part) projectors.Collector {
-	return &collector{part: part, postings: map[string]*posting{}}
+// Collect begins to keep the events after a Seq.
+func (Projector) Collect(rows projectors.Rows, after events.Seq, before viewdb.Reader) (projectors.Collector, error) {
+	c := &collector{rows: rows, postings: map[string]*posting{}}
+	if after == 0 {
+		return c, nil
+	}
+	at := places{rows: before}
+	p, found, err := at.of(after)
+	if err == nil && !found {
+		err = fmt.Errorf("%w: event %d has no place", viewdb.ErrCorrupt, after)
+	}
+	c.latest = p.latest
+	return c, err
+}
+
+// Since is where the row of places or the postings begin that the next event
+// belongs to.
+func (Projector) Since(seq events.Seq) (after events.Seq) {
+	postings := (seq + 1) >> postingBits << postingBits
+	return min(seq-seq%placesPerRow, max(postings, 1)-1)
 }
 
 // collector writes each row once, whole: places and postings when their last
 // event has come.
 type collector struct {
-	part     *viewdb.Part
+	rows     projectors.Rows
 	at       events.Seq
 	latest   events.Time
 	places   []byte
@@ -37,15 +55,15 @@ func (c *collector) Add(r projectors.Recorded) error {
 	}
 	c.body = appendBody(c.body[:0], r.Stored)
 	c.key = appendBodyRow(c.key[:0], r.About, r.Seq)
-	if err := c.part.Add(c.key, c.body, 0); err != nil {
+	if err := c.rows.Add(c.key, c.body, 0); err != nil {
 		return err
 	}
 	if r.Err != nil {
-		if err := c.part.Add(unreadableRow(r.About, r.Seq), nil, 0); err != nil {
+		if err := c.rows.Add(unreadableRow(r.About, r.Seq), nil, 0); err != nil {
 			return err
 		}
 	} else if r.Event.RecordedTime < c.latest {
-		if err := c.part.Set(regressedRow(r.Seq), timeBytes(r.Event.RecordedTime)); err != nil {
+		if err := c.rows.Set(regressedRow(r.Seq), timeBytes(r.Event.RecordedTime)); err != nil {
 			return err
 		}
 	}
@@ -69,7 +87,7 @@ func (c *collector) turn(seq events.Seq) error {
 		return nil
 	}
 	if row := placeRow(c.at); !bytes.Equal(row, placeRow(seq)) {
-		if err := c.part.Set(row, c.places); err != nil {
+		if err := c.rows.Set(row, c.places); err != nil {
 			return err
 		}
 		c.places = c.places[:0]
@@ -79,7 +97,7 @@ func (c *collector) turn(seq events.Seq) error {
 	}
 	for term, p := range c.postings {
 		c.key = appendPostingRow(append(c.key[:0], term...), c.at)
-		if err := c.part.Add(c.key, p.raw, 0); err != nil {
+		if err := c.rows.Add(c.key, p.raw, 0); err != nil {
 			return err
 		}
 	}
@@ -94,9 +112,9 @@ func (c *collector) Close() error {
 }
 
 // Split cuts the bodies between aggregates.
-func (Projector) Split(db *viewdb.DB, n int) ([][]byte, error) {
+func (Projector) Split(s *viewdb.Snapshot, n int) ([][]byte, error) {
 	lower, upper := []byte{rowBody}, []byte{rowBody + 1}
-	cuts, err := db.Split(lower, upper, n)
+	cuts, err := s.Split(lower, upper, n)
 	if err != nil {
 		return nil, err
 	}
@@ -108,6 +126,12 @@ func (Projector) Split(db *viewdb.DB, n int) ([][]byte, error) {
 		}
 	}
 	return append(bounds, upper), nil
+}
+
+// Bounds are those of the bodies of an aggregate.
+func (Projector) Bounds(about events.Aggregate) (lower, upper []byte) {
+	lower = bodyPrefix(about)
+	return lower, viewdb.PrefixEnd(lower)
 }
 
 // Scan reads the events between two bounds of Split.

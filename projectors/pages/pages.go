@@ -68,6 +68,45 @@ func (Projector) Project(b *viewdb.Batch, recorded []projectors.Recorded) error 
 	return nil
 }
 
+var _ projectors.Collected = Projector{}
+
+// Since is where the page begins that the next event belongs to.
+func (Projector) Since(seq events.Seq) (after events.Seq) { return pageOf(seq+1) - 1 }
+
+// Collect begins to keep the events after a Seq.
+func (Projector) Collect(rows projectors.Rows, _ events.Seq, _ viewdb.Reader) (projectors.Collector, error) {
+	return &collector{rows: rows}, nil
+}
+
+// collector writes a page when its last event has come.
+type collector struct {
+	rows projectors.Rows
+	page []events.Stored
+}
+
+// Add keeps the next event.
+func (c *collector) Add(r projectors.Recorded) error {
+	if len(c.page) > 0 && pageOf(r.Seq) != pageOf(c.page[0].Seq) {
+		if err := c.Close(); err != nil {
+			return err
+		}
+	}
+	c.page = append(c.page, r.Stored)
+	return nil
+}
+
+// Close writes what there is of the last page.
+func (c *collector) Close() error {
+	fresh := c.page
+	c.page = c.page[:0]
+	if len(fresh) == Size {
+		if page := events.AppendPage(nil, fresh); len(page) <= MaxBytes {
+			return c.rows.Set(row(fresh[0].Seq), page)
+		}
+	}
+	return keep(c.rows, fresh)
+}
+
 // pageOf is where the page of a Seq begins.
 func pageOf(seq events.Seq) events.Seq { return seq - (seq-1)%Size }
 
@@ -104,9 +143,9 @@ func fill(b *viewdb.Batch, first events.Seq, fresh []events.Stored) (bool, error
 }
 
 // keep lets events stand by themselves.
-func keep(b *viewdb.Batch, fresh []events.Stored) error {
+func keep(rows interface{ Set(key, value []byte) error }, fresh []events.Stored) error {
 	for i, s := range fresh {
-		if err := b.Set(row(s.Seq), events.AppendPage(nil, fresh[i:i+1])); err != nil {
+		if err := rows.Set(row(s.Seq), events.AppendPage(nil, fresh[i:i+1])); err != nil {
 			return err
 		}
 	}

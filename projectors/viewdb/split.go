@@ -7,8 +7,8 @@ import (
 )
 
 // Split gives keys, at most n-1, that cut the rows from lower (inclusive) to
-// upper (exclusive) into parts of about the same size on disk. It knows where
-// tables begin and no more: of few rows it may give no keys.
+// upper (exclusive; nil: no bound) into parts of about the same size on disk. It
+// knows where tables begin and no more: of few rows it may give no keys.
 func (db *DB) Split(lower, upper []byte, n int) ([][]byte, error) {
 	if err := db.use(); err != nil {
 		return nil, err
@@ -26,7 +26,7 @@ func (db *DB) Split(lower, upper []byte, n int) ([][]byte, error) {
 	var total uint64
 	for _, level := range levels {
 		for _, t := range level {
-			if first := t.Smallest.UserKey; bytes.Compare(first, lower) > 0 && bytes.Compare(first, upper) < 0 {
+			if first := t.Smallest.UserKey; bytes.Compare(first, lower) > 0 && (upper == nil || bytes.Compare(first, upper) < 0) {
 				tables = append(tables, table{first, t.Size})
 				total += t.Size
 			}
@@ -43,3 +43,6 @@ func (db *DB) Split(lower, upper []byte, n int) ([][]byte, error) {
 	}
 	return slices.CompactFunc(cuts, bytes.Equal), nil
 }
+
+// Split is DB.Split, for rows that stand still.
+func (s *Snapshot) Split(lower, upper []byte, n int) ([][]byte, error) { return s.db.Split(lower, upper, n) }

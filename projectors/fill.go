@@ -1,0 +1,184 @@
+package projectors
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+
+	"tenantcatalogue/events"
+	"tenantcatalogue/projectors/viewdb"
+)
+
+// Fill brings views that are empty to where the log stands: in one pass over it
+// the archive and whatever else can be collected, and then from the archive those
+// that can be gathered. What is left is for a Runner. hear, when set, sees every
+// event that is read from the log, in order; progress, when set, hears how far it
+// has come.
+func Fill(ctx context.Context, source Reader, views []View, hear func(Recorded), progress func(view string, at, of events.Seq)) error {
+	archive, home := archiveOf(views)
+	if archive == nil {
+		return nil
+	}
+	head, err := source.Head(ctx)
+	if err != nil {
+		return err
+	}
+	tell := func(name string) func(events.Seq) {
+		if progress == nil {
+			return nil
+		}
+		return func(at events.Seq) { progress(name, at, head) }
+	}
+	var collected []collection
+	var gathered []gathering
+	for _, v := range views {
+		db := v.Home.Current()
+		if !db.Checkpoint().IsZero() {
+			continue
+		}
+		switch p := v.Projector.(type) {
+		case Collected:
+			collected = append(collected, collection{p, db})
+		case Gathered:
+			gathered = append(gathered, gathering{p, db})
+		}
+	}
+	if err := collect(ctx, source, collected, head, hear, tell(archive.Name())); err != nil {
+		return err
+	}
+	return gatherFrom(ctx, source, archive, home, gathered, tell("others"))
+}
+
+// archiveOf finds the archive among views.
+func archiveOf(views []View) (Archive, *viewdb.Home) {
+	for _, v := range views {
+		if a, ok := v.Projector.(Archive); ok {
+			return a, v.Home
+		}
+	}
+	return nil, nil
+}
+
+// collection is a view to fill from the log, which is empty.
+type collection struct {
+	Collected
+	db *viewdb.DB
+}
+
+// collect fills views from the log up to a Seq, all of them in one pass.
+func collect(ctx context.Context, source Reader, views []collection, upTo events.Seq, hear func(Recorded), progress func(events.Seq)) (err error) {
+	if len(views) == 0 || upTo == 0 {
+		return nil
+	}
+	loads := make([]*viewdb.Load, len(views))
+	collectors := make([]Collector, len(views))
+	for i, v := range views {
+		if loads[i], err = v.db.BeginLoad(); err != nil {
+			return err
+		}
+		defer func() { err = errors.Join(err, loads[i].Close()) }()
+		if collectors[i], err = v.Collect(loads[i].Part(), 0, nil); err != nil {
+			return err
+		}
+	}
+	at := viewdb.Checkpoint{Stream: source.Identity()}
+	err = ReadDecoded(ctx, source, 0, upTo, func(recorded []Recorded) error {
+		if err := follow(at.Seq, recorded); err != nil {
+			return err
+		}
+		for _, r := range recorded {
+			if hear != nil {
+				hear(r)
+			}
+			for _, c := range collectors {
+				if err := c.Add(r); err != nil {
+					return err
+				}
+			}
+			at.Seq, at.Event, at.Rolling = r.Seq, r.ID, at.Rolling.Add(r.Stored)
+		}
+		if progress != nil {
+			progress(at.Seq)
+		}
+		return nil
+	})
+	for i, c := range collectors {
+		if err = errors.Join(err, c.Close()); err == nil {
+			err = loads[i].Commit(ctx, at)
+		}
+	}
+	if err != nil {
+		err = fmt.Errorf("fill view %s from the log: %w", views[0].Name(), err)
+	}
+	return err
+}
+
+// gathering is a view to fill from an archive, which is empty.
+type gathering struct {
+	Gathered
+	db *viewdb.DB
+}
+
+// gatherFrom fills views from the archive that a home has, once that is found to
+// be of this log.
+func gatherFrom(ctx context.Context, source Reader, archive Archive, home *viewdb.Home, views []gathering, progress func(events.Seq)) error {
+	if len(views) == 0 {
+		return nil
+	}
+	db, release, err := home.Acquire()
+	if err != nil {
+		return err
+	}
+	defer release()
+	from, err := db.Snapshot()
+	if err != nil {
+		return err
+	}
+	if !from.Checkpoint().IsZero() {
+		if err = CheckLog(ctx, source, from.Checkpoint()); err == nil {
+			err = gather(ctx, archive, from, views, progress)
+		}
+	}
+	if err != nil {
+		err = fmt.Errorf("from view %s: %w", archive.Name(), err)
+	}
+	return errors.Join(err, from.Close())
+}
+
+// gather fills views from a snapshot of an archive; after an error each of them
+// is whole or empty.
+func gather(ctx context.Context, archive Archive, from *viewdb.Snapshot, views []gathering, progress func(events.Seq)) (err error) {
+	loads := make([]*viewdb.Load, len(views))
+	for i, v := range views {
+		if loads[i], err = v.db.BeginLoad(); err != nil {
+			return err
+		}
+		defer func() { err = errors.Join(err, loads[i].Close()) }()
+	}
+	begin := func() Gatherers {
+		parts := make([]*viewdb.Part, len(views))
+		to := Gatherers{Ended: func() error {
+			var errs []error
+			for _, p := range parts {
+				errs = append(errs, p.Break())
+			}
+			return errors.Join(errs...)
+		}}
+		for i, v := range views {
+			parts[i] = loads[i].Part()
+			to.Each = append(to.Each, v.Gather(parts[i]))
+		}
+		return to
+	}
+	if err := Gather(ctx, archive, from, begin, progress); err != nil {
+		return err
+	}
+	var wg sync.WaitGroup
+	errs := make([]error, len(loads))
+	for i, l := range loads {
+		wg.Go(func() { errs[i] = l.Commit(ctx, from.Checkpoint()) })
+	}
+	wg.Wait()
+	return errors.Join(errs...)
+}

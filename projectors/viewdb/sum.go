@@ -1,0 +1,130 @@
+package viewdb
+
+import (
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/hex"
+	"fmt"
+)
+
+// Sum is a digest of a set of rows which does not ask for their order: each
+// row's SHA-256 (of the key's length in 8 bytes, big-endian, the key, the
+// value) taken as four numbers of 64 bits, which are added up, each by itself and
+// without carry. Rows can be added, and taken away again, one by one; sets of
+// rows that are equal have equal Sums. It finds faults of every kind; it does
+// not keep out somebody who may write rows of his own making into the files.
+// The zero Sum is that of no rows.
+type Sum struct {
+	Rows  int64 // rows added less rows taken away
+	lanes [sumLanes]uint64
+}
+
+// sumLanes numbers of 64 bits are one SHA-256.
+const sumLanes = sha256.Size / 8
+
+// Plus adds the rows of another Sum.
+func (s *Sum) Plus(other Sum) {
+	s.Rows += other.Rows
+	for i, lane := range other.lanes {
+		s.lanes[i] += lane
+	}
+}
+
+// Minus takes the rows of another Sum away.
+func (s *Sum) Minus(other Sum) {
+	s.Rows -= other.Rows
+	for i, lane := range other.lanes {
+		s.lanes[i] -= lane
+	}
+}
+
+// String is the Sum in 64 hex digits, without the number of rows.
+func (s Sum) String() string {
+	var raw []byte
+	for _, lane := range s.lanes {
+		raw = binary.BigEndian.AppendUint64(raw, lane)
+	}
+	return hex.EncodeToString(raw)
+}
+
+// ParseSum reads what String wrote, of so many rows.
+func ParseSum(text string, rows int64) (Sum, error) {
+	raw, err := hex.DecodeString(text)
+	if err != nil || len(raw) != 8*sumLanes {
+		return Sum{}, fmt.Errorf("%q is not the sum of rows: %d hex digits are", text, 16*sumLanes)
+	}
+	s := Sum{Rows: rows}
+	for i := range s.lanes {
+		s.lanes[i] = binary.BigEndian.Uint64(raw[8*i:])
+	}
+	return s, nil
+}
+
+// TallyBins is into how many bins a Tally sorts its rows.
+const TallyBins = 1 << 10
+
+// Tally is a Sum in bins, by the row's hash: two that differ tell by their bins
+// which rows to look at. It is for one goroutine.
+type Tally struct {
+	bins [TallyBins]Sum
+	raw  []byte // of the row being hashed
+}
+
+// Add adds a row.
+func (t *Tally) Add(key, value []byte) {
+	var row Sum
+	bin := t.hash(&row, key, value)
+	t.bins[bin].Plus(row)
+}
+
+// Bin is where a row belongs.
+func (t *Tally) Bin(key, value []byte) int {
+	var row Sum
+	return t.hash(&row, key, value)
+}
+
+func (t *Tally) hash(row *Sum, key, value []byte) (bin int) {
+	t.raw = binary.BigEndian.AppendUint64(t.raw[:0], uint64(len(key)))
+	t.raw = append(append(t.raw, key...), value...)
+	sum := sha256.Sum256(t.raw)
+	row.Rows = 1
+	for i := range row.lanes {
+		row.lanes[i] = binary.BigEndian.Uint64(sum[8*i:])
+	}
+	return int(row.lanes[0] % TallyBins)
+}
+
+// Plus adds the rows of another Tally.
+func (t *Tally) Plus(other *Tally) {
+	for i := range t.bins {
+		t.bins[i].Plus(other.bins[i])
+	}
+}
+
+// Differ lists the bins in which two Tallies differ.
+func (t *Tally) Differ(other *Tally) (bins []int) {
+	for i := range t.bins {
+		if t.bins[i] != other.bins[i] {
+			bins = append(bins, i)
+		}
+	}
+	return bins
+}
+
+// Sum is that of all bins.
+func (t *Tally) Sum() (sum Sum) {
+	for _, bin := range t.bins {
+		sum.Plus(bin)
+	}
+	return sum
+}
+
+// SumOf is the Sum of all rows that a Reader shows.
+func SumOf(r Reader) (Sum, error) {
+	var t Tally
+	err := r.Scan(nil, nil, func(key, value []byte) error {
+		t.Add(key, value)
+		return nil
+	})
+	return t.Sum(), err
+}
