@@ -33,7 +33,7 @@ func TestVerifyReportsADamagedStream(t *testing.T) {
 		"a gap":     {keep: 3, copy: head, seq: head - 2, says: "gap"},
 		"too short": {keep: -1, copy: head - 2, seq: 1, says: "last event is"},
 	} {
-		r := verify(t, copied(t, w, test.copy, test.keep), w.Log.Identity(), w.Views)
+		r := verify(t, copied(t, w, test.copy, test.keep), w.Views)
 		found := slices.ContainsFunc(r.Faults, func(f replay.Fault) bool {
 			return f.Seq == test.seq && strings.Contains(f.What, test.says)
 		})

@@ -3,6 +3,7 @@ package replay
 import (
 	"context"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"slices"
 
@@ -11,15 +12,19 @@ import (
 )
 
 // Log is the log itself, for what must not rest on any view.
-type Log interface {
-	Read(ctx context.Context, after, upTo events.Seq, fn func([]events.Stored) error) error
-}
+type Log = projectors.Log
 
 // logCheck holds the log against itself: no gap, no event id twice, nothing that
 // cannot be read.
 type logCheck struct {
-	at     events.Seq
-	hash   events.Rolling
+	at    events.Seq
+	hash  events.Rolling
+	rolls map[events.Seq]events.Rolling // hashes to remember
+	torn  bool                          // it has a gap
+
+	known   events.Seq     // up to there the hash is known already
+	knownAs events.EventID // the event there
+
 	prints []uint64 // of every event id
 	faults []Fault
 }
@@ -28,13 +33,34 @@ type logCheck struct {
 func (c *logCheck) add(r projectors.Recorded) {
 	if r.Seq != c.at+1 {
 		c.fault(r.Stored, fmt.Sprintf("follows %d: there is a gap", c.at))
+		c.torn = true
 	}
-	c.at, c.hash = r.Seq, c.hash.Add(r.Stored)
+	c.at = r.Seq
+	if r.Seq <= c.known {
+		if r.Seq == c.known && r.ID != c.knownAs {
+			c.fault(r.Stored, fmt.Sprintf("was %s when it was proven", c.knownAs))
+		}
+		return
+	}
+	c.hash = c.hash.Add(r.Stored)
+	if _, ok := c.rolls[r.Seq]; ok {
+		c.rolls[r.Seq] = c.hash
+	}
 	if r.Err != nil {
 		c.fault(r.Stored, r.Err.Error())
 		return
 	}
 	c.prints = append(c.prints, print64(r.ID))
+}
+
+// cut notes that the log cannot be read any further.
+func (c *logCheck) cut(err error) {
+	c.torn = true
+	fault := Fault{Seq: c.at + 1, What: err.Error()}
+	if gap, ok := errors.AsType[*events.GapError](err); ok {
+		fault.Seq = gap.Got
+	}
+	c.faults = append(c.faults, fault)
 }
 
 // print64 folds an id to eight bytes: a set of them is small, and hardly ever do
@@ -47,7 +73,8 @@ func print64(id events.EventID) uint64 {
 // end checks that the log reaches as far as it should, and that no id came twice:
 // it reads the log again if two look alike.
 func (c *logCheck) end(ctx context.Context, log Log, upTo events.Seq) error {
-	if c.at != upTo {
+	if c.at != upTo && !c.torn {
+		c.torn = true
 		c.faults = append(c.faults, Fault{Seq: upTo, What: fmt.Sprintf("a checkpoint says so, but the log ends at %d", c.at)})
 	}
 	slices.Sort(c.prints)
@@ -62,7 +89,7 @@ func (c *logCheck) end(ctx context.Context, log Log, upTo events.Seq) error {
 		return nil
 	}
 	first := map[events.EventID]events.Seq{}
-	return log.Read(ctx, 0, upTo, func(stored []events.Stored) error {
+	return log.Read(ctx, c.known, upTo, func(stored []events.Stored) error {
 		for _, s := range stored {
 			if !alike[print64(s.ID)] {
 				continue

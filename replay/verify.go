@@ -2,117 +2,161 @@ package replay
 
 import (
 	"context"
-	"encoding/hex"
 	"errors"
 	"fmt"
 
 	"tenantcatalogue/events"
-	"tenantcatalogue/projectors/history"
+	"tenantcatalogue/projectors"
 	"tenantcatalogue/projectors/viewdb"
 )
 
-// ViewReport is how a view compares with a fresh fold of the log.
+// ErrNoHistory is returned when views are to be held against the log and the
+// history is not among them, or stands behind one of them.
+var ErrNoHistory = errors.New("no history to compare with")
+
+// Subject is a view to hold against the log, standing still: its own Seq is what
+// the log is folded up to for it.
+type Subject struct {
+	Projector projectors.Projector
+	Snapshot  *viewdb.Snapshot
+}
+
+// Subjects are pinned views.
+func Subjects(pinned *projectors.Pinned) (out []Subject) {
+	for _, v := range pinned.Views {
+		out = append(out, Subject{v.Projector, v.Snapshot})
+	}
+	return out
+}
+
+// ViewReport is how a view compares with a fresh fold of the log. The digests are
+// viewdb.Sums, in hex.
 type ViewReport struct {
 	Name          string     `json:"name"`
 	Seq           events.Seq `json:"seq"`
-	Rows          int        `json:"rows"`
-	Digest        string     `json:"digest"`         // of its rows, hex
-	RebuiltDigest string     `json:"rebuilt_digest"` // of the fresh fold's rows, hex
+	Rows          int64      `json:"rows"`
+	Digest        string     `json:"digest"`                  // of its rows
+	RebuiltDigest string     `json:"rebuilt_digest,omitzero"` // of the fresh fold's rows; empty: there is no telling while the history is wrong
 }
 
-// Report is what verify found.
+// Report is what a verification found.
 type Report struct {
-	Events events.Seq   `json:"events"` // how many events the log was read up to
+	Events events.Seq   `json:"events"`         // how many events the log was read up to
+	Since  events.Seq   `json:"since,omitzero"` // what lies before was proven then, and the log read from there; 0: all of it
 	Views  []ViewReport `json:"views"`
 	Faults []Fault      `json:"faults,omitzero"`
+
+	Hash  events.Rolling `json:"-"` // of the log up to Events
+	Proof Proof          `json:"-"` // what this has proven; zero unless OK
+
+	wrong map[events.Aggregate]bool
 }
 
 // OK tells whether nothing is wrong.
 func (r Report) OK() bool { return len(r.Faults) == 0 }
 
-// maxFaults bounds how many differences are listed of one view.
-const maxFaults = 100
+// Wrong tells whether a view has other rows of an aggregate than the log makes.
+func (r Report) Wrong(about events.Aggregate) bool { return r.wrong[about] }
 
-// Verify is fsck: it reads the whole log again, checks it in itself, and folds it
-// into views of its own, in scratch, which it closes. Every row of every subject
-// must be the same; when the log has a gap, nothing can be said of them, and the
-// report has no views. progress, when set, hears how far it has come.
-func Verify(ctx context.Context, log Log, stream string, subjects []Subject, scratch Scratch, progress func(at, of events.Seq)) (Report, error) {
-	f, err := NewRefold(ctx, log, stream, subjects, scratch, progress)
-	if err != nil {
-		return Report{}, fmt.Errorf("verify: %w", err)
+// Told tells whether every view could be held against the log.
+func (r Report) Told() bool {
+	for _, v := range r.Views {
+		if v.RebuiltDigest == "" {
+			return false
+		}
 	}
-	r, err := f.Report(ctx)
-	return r, errors.Join(err, f.Close())
+	return len(r.Views) > 0
 }
 
-// compare holds a subject against its fresh fold.
-func (v *refolded) compare() (r ViewReport, faults []Fault, err error) {
-	have, rows, err := viewdb.Digest(v.Snapshot)
+// Verify is fsck. It reads the whole log again and checks it in itself; holds
+// against it every row of the views that are made of the log in its order, the
+// history among them; and folds that history again, by aggregate, for every row
+// of the others. Nothing is taken from a checkpoint, and nothing is written: the
+// rows are summed as they come (see viewdb.Sum), and looked at one by one only
+// where the sums differ. When the log has a gap, nothing can be said of the views,
+// and the report has none. progress, when set, hears how far it has come.
+//
+// The history must be among the subjects, none of which may stand further on.
+func Verify(ctx context.Context, log Log, subjects []Subject, progress func(at, of events.Seq)) (Report, error) {
+	v, err := newVerification(ctx, log, subjects, progress)
+	if err == nil {
+		err = together(v.scan, v.fold)
+	}
+	var r Report
+	if err == nil {
+		r, err = v.report()
+	}
 	if err != nil {
-		return r, nil, err
+		err = fmt.Errorf("verify: %w", err)
 	}
-	want, _, err := viewdb.Digest(v.db())
-	if err != nil {
-		return r, nil, err
-	}
-	name := v.Projector.Name()
-	r = ViewReport{
-		Name: name, Seq: v.at.Seq, Rows: rows,
-		Digest: hex.EncodeToString(have[:]), RebuiltDigest: hex.EncodeToString(want[:]),
-	}
-	if v.db().Checkpoint().Rolling != v.at.Rolling {
-		faults = append(faults, Fault{View: name, Seq: v.at.Seq, What: "the rolling hash of its checkpoint is not the log's"})
-	}
-	if have == want {
-		return r, faults, nil
-	}
-	differ, err := differences(v)
-	return r, append(faults, differ...), err
+	return r, err
 }
 
-// differences lists the rows that are not what the log makes of them.
-func differences(view *refolded) ([]Fault, error) {
-	var faults []Fault
-	compare := func(from, with viewdb.Reader, missing string, values bool) error {
-		return from.Scan(nil, nil, func(key, value []byte) error {
-			other, found, err := with.Get(key)
-			if err != nil {
-				return err
-			}
-			what := ""
-			switch {
-			case !found:
-				what = missing
-			case values && string(other) != string(value):
-				what = "the row is not what the log makes of it"
-			default:
-				return nil
-			}
-			faults = append(faults, rowFault(view.Projector.Name(), key, what))
-			if len(faults) >= maxFaults {
-				return viewdb.ErrStop
-			}
-			return nil
-		})
+// report compares what was found, and folds the history where that is worth it.
+func (v *verification) report() (r Report, err error) {
+	if err := v.check.end(v.ctx, v.log, v.upTo); err != nil {
+		return r, err
 	}
-	if err := compare(view.db(), view.Snapshot, "the row is missing", true); err != nil {
-		return nil, err
+	r = Report{Events: v.check.at, Hash: v.check.hash, Faults: v.check.faults, wrong: map[events.Aggregate]bool{}}
+	if v.check.torn {
+		return r, nil
 	}
-	if len(faults) >= maxFaults {
-		return faults, nil
+	for _, s := range v.subjects {
+		if s.collected == nil {
+			continue
+		}
+		if err := v.compare(s, &r); err != nil {
+			return r, err
+		}
 	}
-	return faults, compare(view.Snapshot, view.db(), "the row should not be there", false)
+	if v.history.trusted {
+		if err := v.gather(); err != nil {
+			return r, err
+		}
+	}
+	for _, s := range v.subjects {
+		if s.gathered == nil || !v.history.trusted {
+			continue
+		}
+		if err := v.compare(s, &r); err != nil {
+			return r, err
+		}
+	}
+	for _, s := range v.subjects {
+		r.Views = append(r.Views, s.report())
+	}
+	if r.OK() {
+		r.Proof = v.proof()
+	}
+	return r, nil
 }
 
-// rowFault names the aggregate or the Seq that a row's key tells.
-func rowFault(view string, key []byte, what string) Fault {
-	f := Fault{View: view, What: fmt.Sprintf("%s (%x)", what, key)}
-	if len(key) >= 18 {
-		f.About, _ = events.AggregateFromKey(key[1:18]) // zero for rows of other kinds
+// compare holds a subject's rows against those that the log makes.
+func (v *verification) compare(s *subject, r *Report) error {
+	if v.check.rolls[s.at.Seq] != s.at.Rolling {
+		r.Faults = append(r.Faults, Fault{View: s.Projector.Name(), Seq: s.at.Seq, What: "the rolling hash of its checkpoint is not the log's"})
 	}
-	if view == history.Name {
-		f.Seq, _ = history.SeqOf(key)
+	s.compared, s.trusted = true, true
+	bins := s.have.Differ(&s.want)
+	if len(bins) == 0 {
+		return nil
 	}
-	return f
+	faults, err := v.differences(s, bins, r.wrong)
+	if err != nil {
+		return err
+	}
+	if s.trusted = len(faults) == 0; s.trusted {
+		s.want = s.have // a row was made twice, alike
+	}
+	r.Faults = append(r.Faults, faults...)
+	return nil
+}
+
+func (s *subject) report() ViewReport {
+	have := s.have.Sum()
+	r := ViewReport{Name: s.Projector.Name(), Seq: s.at.Seq, Rows: have.Rows, Digest: have.String()}
+	if s.compared {
+		r.RebuiltDigest = s.want.Sum().String()
+	}
+	return r
 }

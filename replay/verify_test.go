@@ -17,7 +17,7 @@ import (
 )
 
 // verify verifies views as they stand.
-func verify(t testing.TB, log replay.Log, stream string, views []projectors.View) replay.Report {
+func verify(t testing.TB, log replay.Log, views []projectors.View) replay.Report {
 	t.Helper()
 	var subjects []replay.Subject
 	for _, v := range views {
@@ -32,11 +32,7 @@ func verify(t testing.TB, log replay.Log, stream string, views []projectors.View
 		}()
 		subjects = append(subjects, replay.Subject{Projector: v.Projector, Snapshot: s})
 	}
-	scratch, err := replaytest.Scratch()
-	if err != nil {
-		t.Fatal(err)
-	}
-	report, err := replay.Verify(t.Context(), log, stream, subjects, scratch, nil)
+	report, err := replay.Verify(t.Context(), log, subjects, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -63,7 +59,7 @@ func TestVerifyUnderTraffic(t *testing.T) {
 		}
 	}()
 	for range 3 {
-		r := verify(t, w.Log, w.Log.Identity(), w.Views)
+		r := verify(t, w.Log, w.Views)
 		if !r.OK() {
 			t.Errorf("faults of a healthy catalogue: %v", r.Faults)
 		}
@@ -128,7 +124,7 @@ func TestVerifyNamesFaultsOfTheLog(t *testing.T) {
 		"an event of another type": {at(9, func(s *events.Stored) { s.Type = "tenant.unheard.v1" }), 9, ""},
 		"other content":            {at(6, func(s *events.Stored) { s.Source = "/services/other" }), head, "rolling hash"},
 	} {
-		r := verify(t, spoiled{w.Log, test.change}, w.Log.Identity(), w.Views)
+		r := verify(t, spoiled{w.Log, test.change}, w.Views)
 		found := slices.ContainsFunc(r.Faults, func(f replay.Fault) bool {
 			return f.Seq == test.seq && strings.Contains(f.What, test.says) && strings.Contains(f.String(), test.says)
 		})
@@ -151,7 +147,7 @@ func TestVerifyNamesFaultsOfViews(t *testing.T) {
 	w.Settle()
 	views, release := w.WithHeads()
 	defer release()
-	if r := verify(t, w.Log, w.Log.Identity(), views); !r.OK() || len(r.Views) != 8 {
+	if r := verify(t, w.Log, views); !r.OK() || len(r.Views) != 8 {
 		t.Fatalf("before anything is spoiled: %+v", r)
 	}
 	for _, v := range views {
@@ -180,7 +176,7 @@ func TestVerifyNamesFaultsOfViews(t *testing.T) {
 				}
 			}
 			change(func(b *viewdb.Batch) error { return plant(b, row[0], row[1]) })
-			r := verify(t, w.Log, w.Log.Identity(), views)
+			r := verify(t, w.Log, views)
 			if len(r.Faults) != 1 || r.Faults[0].View != v.Projector.Name() || !strings.Contains(r.Faults[0].What, name) {
 				t.Errorf("view %s, %s: %v", v.Projector.Name(), name, r.Faults)
 			}
@@ -189,7 +185,7 @@ func TestVerifyNamesFaultsOfViews(t *testing.T) {
 			})
 		}
 	}
-	if r := verify(t, w.Log, w.Log.Identity(), views); !r.OK() {
+	if r := verify(t, w.Log, views); !r.OK() {
 		t.Fatalf("mended: %v", r.Faults)
 	}
 }
@@ -215,7 +211,7 @@ func TestVerifyNamesAWrongCheckpoint(t *testing.T) {
 	if err := db.NewBatch().Commit(at); err != nil {
 		t.Fatal(err)
 	}
-	r := verify(t, w.Log, w.Log.Identity(), w.Views)
+	r := verify(t, w.Log, w.Views)
 	if len(r.Faults) != 1 || r.Faults[0].View != history.Name || r.Faults[0].Seq != at.Seq {
 		t.Errorf("faults %v", r.Faults)
 	}
@@ -229,7 +225,7 @@ func TestVerifyGenerated(t *testing.T) {
 	w.Settle()
 	views, release := w.WithHeads()
 	defer release()
-	r := verify(t, w.Log, w.Log.Identity(), views)
+	r := verify(t, w.Log, views)
 	if !r.OK() || r.Events != w.Head() || r.Views[len(r.Views)-1].Name != heads.Name {
 		t.Errorf("report %+v", r)
 	}

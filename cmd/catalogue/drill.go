@@ -60,8 +60,8 @@ func (a *app) runDrill(ctx context.Context, cfg drill.Config, data string) (err 
 	defer func() { err = errors.Join(err, sys.Close(context.WithoutCancel(ctx))) }()
 	p := newProgress(a.Err)
 	report, err := drill.Run(ctx, drill.System{
-		Service: sys.Service, Runner: sys.Runner, Engine: sys.Restorer(), Log: sys.Log, Identity: sys.Identity,
-		Clock: clock, Tenants: sys.Homes[tenants.Name], Scratch: sys.Scratch,
+		Service: sys.Service, Runner: sys.Runner, Engine: sys.Restorer(), Log: sys.Log,
+		Clock: clock, Tenants: sys.Homes[tenants.Name],
 	}, cfg, drill.Tell{Line: p.line, Progress: p.at})
 	p.clear()
 	if err != nil && !errors.Is(err, drill.ErrFailed) {

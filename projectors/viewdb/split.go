@@ -45,4 +45,6 @@ func (db *DB) Split(lower, upper []byte, n int) ([][]byte, error) {
 }
 
 // Split is DB.Split, for rows that stand still.
-func (s *Snapshot) Split(lower, upper []byte, n int) ([][]byte, error) { return s.db.Split(lower, upper, n) }
+func (s *Snapshot) Split(lower, upper []byte, n int) ([][]byte, error) {
+	return s.db.Split(lower, upper, n)
+}

@@ -60,38 +60,38 @@ func ParseSum(text string, rows int64) (Sum, error) {
 	return s, nil
 }
 
-// TallyBins is into how many bins a Tally sorts its rows.
-const TallyBins = 1 << 10
+// Summer gives the Sums of single rows. It is for one goroutine.
+type Summer struct{ raw []byte }
 
-// Tally is a Sum in bins, by the row's hash: two that differ tell by their bins
-// which rows to look at. It is for one goroutine.
-type Tally struct {
-	bins [TallyBins]Sum
-	raw  []byte // of the row being hashed
-}
-
-// Add adds a row.
-func (t *Tally) Add(key, value []byte) {
-	var row Sum
-	bin := t.hash(&row, key, value)
-	t.bins[bin].Plus(row)
-}
-
-// Bin is where a row belongs.
-func (t *Tally) Bin(key, value []byte) int {
-	var row Sum
-	return t.hash(&row, key, value)
-}
-
-func (t *Tally) hash(row *Sum, key, value []byte) (bin int) {
-	t.raw = binary.BigEndian.AppendUint64(t.raw[:0], uint64(len(key)))
-	t.raw = append(append(t.raw, key...), value...)
-	sum := sha256.Sum256(t.raw)
+// Row is the Sum of one row.
+func (s *Summer) Row(key, value []byte) (row Sum) {
+	s.raw = binary.BigEndian.AppendUint64(s.raw[:0], uint64(len(key)))
+	s.raw = append(append(s.raw, key...), value...)
+	sum := sha256.Sum256(s.raw)
 	row.Rows = 1
 	for i := range row.lanes {
 		row.lanes[i] = binary.BigEndian.Uint64(sum[8*i:])
 	}
-	return int(row.lanes[0] % TallyBins)
+	return row
+}
+
+// tallyBins is into how many bins a Tally sorts its rows.
+const tallyBins = 1 << 10
+
+// Bin is the bin of a Tally that a single row, of which this is the Sum, goes to.
+func (s Sum) Bin() int { return int(s.lanes[0] % tallyBins) }
+
+// Tally is a Sum in bins: where two of them differ, their bins tell which rows to
+// look at. It is for one goroutine.
+type Tally struct {
+	bins [tallyBins]Sum
+	Summer
+}
+
+// Add adds a row.
+func (t *Tally) Add(key, value []byte) {
+	row := t.Row(key, value)
+	t.bins[row.Bin()].Plus(row)
 }
 
 // Plus adds the rows of another Tally.

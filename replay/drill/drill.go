@@ -58,12 +58,9 @@ type System struct {
 		replay.Log
 		Head(ctx context.Context) (events.Seq, error)
 	}
-	Identity string
-	Clock    *Clock
+	Clock *Clock
 	// Tenants is the home of the tenants view.
 	Tenants *viewdb.Home
-	// Scratch makes room to fold the log again.
-	Scratch func() (replay.Scratch, error)
 }
 
 // Config says how large the job is.

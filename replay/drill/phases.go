@@ -344,7 +344,7 @@ func (r *run) startTraffic(ctx context.Context) (stop func() error) {
 	return func() error { cancel(); <-done; return nil }
 }
 
-// rebuild folds the whole log anew into scratch views and compares every row.
+// rebuild folds the whole log anew and holds every row against it.
 func (r *run) rebuild(ctx context.Context) error {
 	head, err := r.sys.Log.Head(ctx)
 	if err != nil {
@@ -357,15 +357,7 @@ func (r *run) rebuild(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	var subjects []replay.Subject
-	for _, v := range pinned.Views {
-		subjects = append(subjects, replay.Subject{Projector: v.Projector, Snapshot: v.Snapshot})
-	}
-	scratch, err := r.sys.Scratch()
-	if err != nil {
-		return errors.Join(err, pinned.Close())
-	}
-	found, err := replay.Verify(ctx, r.sys.Log, r.sys.Identity, subjects, scratch, func(at, of events.Seq) { r.tell.progress(int(at), int(of)) })
+	found, err := replay.Verify(ctx, r.sys.Log, replay.Subjects(pinned), func(at, of events.Seq) { r.tell.progress(int(at), int(of)) })
 	if err := errors.Join(err, pinned.Close()); err != nil {
 		return err
 	}

@@ -47,6 +47,7 @@ type World struct {
 	Homes   map[string]*viewdb.Home
 	Views   []projectors.View
 
+	proofs Proofs
 	clock  atomic.Int64
 	ids    atomic.Uint64
 	mu     sync.Mutex // guards epochs
@@ -148,7 +149,7 @@ func (w *World) Engine(p restore.Publisher) *restore.Engine {
 		p = w.Service
 	}
 	return restore.New(restore.Config{
-		History: w.History, Service: p, Views: w.Runner, Log: w.Log, Scratch: Scratch, Clock: w.Now, NewID: w.newID,
+		History: w.History, Service: p, Views: w.Runner, Log: w.Log, Proofs: &w.proofs, Clock: w.Now, NewID: w.newID,
 	})
 }
 

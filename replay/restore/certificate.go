@@ -14,12 +14,14 @@ import (
 	"time"
 
 	"tenantcatalogue/events"
+	"tenantcatalogue/projectors"
 	"tenantcatalogue/projectors/history"
 	"tenantcatalogue/replay"
 )
 
-// Certificate is the proof of a restoration. It rests on the log, folded anew,
-// and on snapshots of every view at one Seq; any process can compute it again.
+// Certificate is the proof of a restoration. It rests on the log, folded anew, or
+// anew since an earlier proof, and on snapshots of every view at one Seq; any
+// process can compute it again.
 type Certificate struct {
 	Restoration events.RestoreID   `json:"restoration"`
 	Mode        events.RestoreMode `json:"mode"`
@@ -29,6 +31,9 @@ type Certificate struct {
 	End         events.Seq         `json:"end"`      // ... to here
 	Pinned      events.Seq         `json:"pinned"`   // the Seq the views were held against the log at
 	LogHash     string             `json:"log_hash"` // rolling hash of the log up to there, hex
+	// ProvenTo is the Seq up to which the views had been proven before, from the
+	// log's first event on: this proof goes on from there. 0: it is whole in itself.
+	ProvenTo events.Seq `json:"proven_to,omitzero"`
 
 	// Restored tenants: the state right after the restoration is the one an
 	// independent fold of the log leads to, and the views show what the log says.
@@ -65,12 +70,13 @@ type Certificate struct {
 // CertifiedView is a view as it was held against the log.
 type CertifiedView struct {
 	Name   string `json:"name"`
-	Rows   int    `json:"rows"`
-	Digest string `json:"digest"` // hex
+	Rows   int64  `json:"rows"`
+	Digest string `json:"digest"` // viewdb.Sum of its rows, hex
 }
 
 // Certificate computes the proof of a finished restoration, while traffic goes
-// on. It reads the whole log.
+// on. Of the log it reads what came after the last proof, and all of it when there
+// is none.
 func (e *Engine) Certificate(ctx context.Context, id events.RestoreID) (c Certificate, err error) {
 	rec, err := e.load(id)
 	if err != nil {
@@ -84,99 +90,87 @@ func (e *Engine) Certificate(ctx context.Context, id events.RestoreID) (c Certif
 		return c, fmt.Errorf("certify %s: %w", id, err)
 	}
 	defer func() { err = errors.Join(err, pinned.Close()) }()
-	subjects := make([]replay.Subject, 0, len(pinned.Views))
-	for _, v := range pinned.Views {
-		subjects = append(subjects, replay.Subject{Projector: v.Projector, Snapshot: v.Snapshot})
-	}
-	scratch, err := e.cfg.Scratch()
-	if err != nil {
-		return c, fmt.Errorf("certify %s: %w", id, err)
-	}
-	fold, err := replay.NewRefold(ctx, e.cfg.Log, e.cfg.Log.Identity(), subjects, scratch, nil)
-	if err != nil {
-		return c, fmt.Errorf("certify %s: %w", id, err)
-	}
-	defer func() { err = errors.Join(err, fold.Close()) }()
-	if c, err = e.certify(ctx, rec, fold); err != nil {
+	if c, err = e.certify(ctx, rec, pinned); err != nil {
 		err = fmt.Errorf("certify %s: %w", id, err)
 	}
 	return c, err
 }
 
-func (e *Engine) certify(ctx context.Context, rec recorded, fold *replay.Refold) (c Certificate, err error) {
-	plan, end, hash := rec.plan, rec.finished, fold.Hash()
-	c = Certificate{
-		Restoration: rec.id, Mode: plan.Mode, Cut: plan.Cut, AsOf: plan.AsOf, Begin: end.Begin, End: end.End,
-		Pinned: fold.At(), LogHash: hex.EncodeToString(hash[:]),
-		RTOSeconds:   rec.ended.Sub(rec.began).Seconds(),
-		RPOObjective: e.cfg.Objectives.RPO.Seconds(), RTOObjective: e.cfg.Objectives.RTO.Seconds(),
-	}
-	wrong, err := c.views(ctx, fold)
+func (e *Engine) certify(ctx context.Context, rec recorded, pinned *projectors.Pinned) (c Certificate, err error) {
+	proof, err := e.cfg.Proofs.Load()
 	if err != nil {
 		return c, err
 	}
-	err = fold.History(func(r *history.Reader) error {
-		ev, err := newEvidence(rec, r)
-		if err != nil {
-			return err
-		}
-		if err := c.targets(ev, wrong); err != nil {
-			return err
-		}
-		return c.neighbours(ev, wrong)
-	})
-	if err != nil && !errors.Is(err, events.ErrGap) { // which is among the faults
+	found, err := replay.VerifySince(ctx, e.cfg.Log, replay.Subjects(pinned), proof, nil)
+	if err != nil {
 		return c, err
+	}
+	plan, end := rec.plan, rec.finished
+	c = Certificate{
+		Restoration: rec.id, Mode: plan.Mode, Cut: plan.Cut, AsOf: plan.AsOf, Begin: end.Begin, End: end.End,
+		Pinned: found.Events, ProvenTo: found.Since, LogHash: hex.EncodeToString(found.Hash[:]),
+		RTOSeconds:   rec.ended.Sub(rec.began).Seconds(),
+		RPOObjective: e.cfg.Objectives.RPO.Seconds(), RTOObjective: e.cfg.Objectives.RTO.Seconds(),
+		Faults: found.Faults,
+	}
+	for _, v := range found.Views {
+		c.Views = append(c.Views, CertifiedView{Name: v.Name, Rows: v.Rows, Digest: v.Digest})
+	}
+	if found.Told() { // the history is what the log says: it can be asked
+		if err := c.tell(rec, pinned, found); err != nil {
+			return c, err
+		}
 	}
 	slices.SortStableFunc(c.Faults, func(a, b replay.Fault) int {
 		return cmp.Or(cmp.Compare(a.View, b.View), cmp.Compare(a.Seq, b.Seq), cmp.Compare(a.About.String(), b.About.String()))
 	})
 	proven := len(c.Faults) == 0 && c.DigestMismatches == 0 && c.NeighboursChanged == 0 && len(end.Failed) == 0
 	c.OK = proven && c.RPOSeconds <= c.RPOObjective && c.RTOSeconds <= c.RTOObjective
-	c.Same, err = c.fingerprint(proven)
-	return c, err
+	if c.Same, err = c.fingerprint(proven); err != nil || found.Proof.IsZero() {
+		return c, err
+	}
+	return c, e.cfg.Proofs.Keep(found.Proof)
 }
 
-// views holds every view's rows against the fold, and tells which aggregates
-// differ.
-func (c *Certificate) views(ctx context.Context, fold *replay.Refold) (wrong map[events.Aggregate]bool, err error) {
-	report, err := fold.Report(ctx)
-	if err != nil {
-		return nil, err
-	}
-	differ := map[string]bool{} // views, by name
-	for _, v := range report.Views {
-		c.Views = append(c.Views, CertifiedView{Name: v.Name, Rows: v.Rows, Digest: v.Digest})
-		differ[v.Name] = v.Digest != v.RebuiltDigest
-	}
-	bad, err := fold.Quarantined()
-	if err != nil {
-		return nil, err
-	}
-	c.Faults = bad
-	wrong = map[events.Aggregate]bool{}
-	named := map[string]bool{} // views of which we know who differs
-	if !report.OK() {
-		if bad, err = fold.Differing(); err != nil {
-			return nil, err
+// tell tells the targets' and the neighbours' events again, from the history.
+func (c *Certificate) tell(rec recorded, pinned *projectors.Pinned, found replay.Report) error {
+	for _, v := range pinned.Views {
+		if _, ok := v.Projector.(*projectors.EntityView); !ok {
+			continue
 		}
-		for _, f := range bad {
-			wrong[f.About], named[f.View] = true, true
+		out, err := projectors.Quarantined(v.Snapshot)
+		if err != nil {
+			return err
 		}
-		c.Faults = append(c.Faults, bad...)
+		c.quarantined(out)
 	}
-	for _, f := range report.Faults {
-		if !named[f.View] {
-			c.Faults = append(c.Faults, f)
+	for _, v := range pinned.Views {
+		if v.Projector.Name() != history.Name {
+			continue
+		}
+		ev, err := newEvidence(rec, history.NewReader(v.Snapshot, pinned.Seq))
+		if err != nil {
+			return err
+		}
+		return errors.Join(c.targets(ev, found), c.neighbours(ev, found))
+	}
+	return replay.ErrNoHistory
+}
+
+// quarantined lists the aggregates with an event that could not be folded, or
+// read, each once.
+func (c *Certificate) quarantined(out map[events.Aggregate]projectors.Quarantine) {
+	for about, q := range out {
+		if !slices.ContainsFunc(c.Faults, func(f replay.Fault) bool { return f.View == "" && f.Seq == q.Seq }) {
+			c.Faults = append(c.Faults, replay.Fault{Seq: q.Seq, About: about, What: q.Why})
 		}
 	}
-	return wrong, nil
 }
 
 // evidence is what the log says of a restoration.
 type evidence struct {
 	rec     recorded
-	history *history.Reader // made of the log
+	history *history.Reader // found to be what the log says
 	targets map[events.TenantID]events.RestoreTarget
 	touched map[events.Aggregate]bool // no target's, with an event of the restoration
 	since   map[events.TenantID]bool  // neighbours with an event of their own since the plan
@@ -230,12 +224,12 @@ func tenantOf(e events.Event) events.TenantID {
 
 // targets holds every restored tenant against an independent telling of its
 // events.
-func (c *Certificate) targets(ev *evidence, wrong map[events.Aggregate]bool) error {
+func (c *Certificate) targets(ev *evidence, found replay.Report) error {
 	accounts := map[events.AccountID]bool{}
 	planned := slices.SortedFunc(maps.Values(ev.targets), func(a, b events.RestoreTarget) int { return a.Tenant.Compare(b.Tenant) })
 	err := inOrder(len(planned), func(i int) (tenantProof, error) { return ev.prove(planned[i]) }, func(i int, p tenantProof) error {
 		about := events.OfTenant(planned[i].Tenant)
-		if p.fault == "" && wrong[about] {
+		if p.fault == "" && found.Wrong(about) {
 			p.fault = "a view does not show what the log says"
 		}
 		c.count(ev, p)
@@ -331,7 +325,7 @@ func (c *Certificate) count(ev *evidence, p tenantProof) {
 	}
 }
 
-func (c *Certificate) neighbours(ev *evidence, wrong map[events.Aggregate]bool) error {
+func (c *Certificate) neighbours(ev *evidence, found replay.Report) error {
 	for about := range ev.touched {
 		c.Faults = append(c.Faults, replay.Fault{About: about, What: "it is no target and has an event of the restoration"})
 	}
@@ -342,7 +336,7 @@ func (c *Certificate) neighbours(ev *evidence, wrong map[events.Aggregate]bool) 
 		}
 		c.NeighboursChecked++
 		switch {
-		case ev.touched[about], wrong[about]:
+		case ev.touched[about], found.Wrong(about):
 			c.NeighboursChanged++
 		case !ev.since[tenant]:
 			c.NeighboursUntouched++

@@ -72,6 +72,13 @@ type Log interface {
 	Read(ctx context.Context, after, upTo events.Seq, fn func([]events.Stored) error) error
 }
 
+// Proofs keeps the last proof that every view is what the log makes of it. Its
+// zero value is that there is none.
+type Proofs interface {
+	Load() (replay.Proof, error)
+	Keep(p replay.Proof) error
+}
+
 // Objectives are what a restoration is held against.
 type Objectives struct {
 	RPO time.Duration // data that may be lost, as time
@@ -88,7 +95,7 @@ type Config struct {
 	Service    Publisher
 	Views      Views
 	Log        Log
-	Scratch    func() (replay.Scratch, error) // room to fold the log again
+	Proofs     Proofs
 	Clock      func() time.Time
 	NewID      func() (uuid.UUID, error)
 	Objectives Objectives

@@ -54,7 +54,7 @@ func sign(file *os.File) error {
 // file on its way in holds personal fields as they were sent.
 func tidy(dir string) error {
 	var errs []error
-	for _, pattern := range []string{"import-*", "rehearsal-*", "verify-*"} {
+	for _, pattern := range []string{"import-*", "rehearsal-*"} {
 		left, err := filepath.Glob(filepath.Join(dir, pattern))
 		errs = append(errs, err)
 		for _, path := range left {

@@ -55,11 +55,17 @@ func (l logFile) write(dir string, known logFile) error {
 	if l == known {
 		return nil
 	}
-	raw, err := json.Marshal(l)
+	return writeFile(filepath.Join(dir, logFileName), l)
+}
+
+// writeFile puts a value, as JSON, in the place of a file, durably and all of it or
+// nothing.
+func writeFile(path string, value any) error {
+	raw, err := json.Marshal(value)
 	if err != nil {
 		return err
 	}
-	file, err := os.OpenFile(filepath.Join(dir, logFileName+".new"), os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
+	file, err := os.OpenFile(path+".new", os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
 	if err != nil {
 		return err
 	}
@@ -67,5 +73,5 @@ func (l logFile) write(dir string, known logFile) error {
 	if err = errors.Join(err, file.Sync(), file.Close()); err != nil {
 		return err
 	}
-	return os.Rename(file.Name(), filepath.Join(dir, logFileName))
+	return os.Rename(file.Name(), path)
 }

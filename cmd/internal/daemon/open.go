@@ -58,6 +58,7 @@ func (s *System) openDir(_ context.Context, cfg Config) error {
 		return err
 	}
 	s.close.add("the scratch directory", plain(cleanup))
+	s.proofs.path = filepath.Join(dir, proofFileName)
 	lock, err := lockDir(dir)
 	if err != nil {
 		return err

@@ -48,6 +48,7 @@ type System struct {
 	Auth     *auth.Table      // every credential, for whoever asks over HTTP
 	Logger   zerolog.Logger
 
+	proofs  proofFile
 	logConn *nats.Conn
 	close   closer
 	running atomic.Bool // Open is done

@@ -1,0 +1,183 @@
+package replay
+
+import (
+	"bytes"
+	"fmt"
+	"maps"
+	"slices"
+	"sync"
+
+	"tenantcatalogue/events"
+	"tenantcatalogue/projectors"
+	"tenantcatalogue/projectors/history"
+	"tenantcatalogue/projectors/viewdb"
+)
+
+const (
+	// maxFaults bounds how many differences are listed of one view.
+	maxFaults = 100
+	// maxBins bounds how many bins of rows are looked at row by row.
+	maxBins = 2 * maxFaults
+)
+
+// differences makes a view's rows once more and lists, of the bins in which they
+// differ from those it has, which do; and notes the aggregates they are about.
+func (v *verification) differences(s *subject, bins []int, wrong map[events.Aggregate]bool) ([]Fault, error) {
+	f := &finder{bins: map[int]bool{}, rows: map[string]*pair{}, about: map[events.Aggregate]*viewdb.Sum{}}
+	for _, bin := range bins[:min(len(bins), maxBins)] {
+		f.bins[bin] = true
+	}
+	err := s.Snapshot.Scan(nil, nil, func(key, value []byte) error {
+		f.has(key, value)
+		return nil
+	})
+	if err == nil {
+		err = v.makeAgain(s, f)
+	}
+	if err != nil {
+		return nil, err
+	}
+	for about, sum := range f.about {
+		if *sum != (viewdb.Sum{}) {
+			wrong[about] = true
+		}
+	}
+	faults := f.faults(s.Projector.Name())
+	if len(faults) == 0 && len(bins) > maxBins {
+		faults = []Fault{{View: s.Projector.Name(), Seq: s.at.Seq, What: "its rows are not what the log makes of them"}}
+	}
+	return faults, nil
+}
+
+// makeAgain makes the rows that a view should have.
+func (v *verification) makeAgain(s *subject, into projectors.Rows) error {
+	if s.gathered != nil {
+		return projectors.Gather(v.ctx, v.archive, v.history.Snapshot, func() projectors.Gatherers {
+			return projectors.Gatherers{Each: []projectors.Gatherer{upTo{s.gathered.Gather(into), s.at.Seq}}}
+		}, nil)
+	}
+	c, err := s.collected.Collect(into, 0, nil)
+	if err != nil {
+		return err
+	}
+	err = projectors.ReadDecoded(v.ctx, v.log, 0, s.at.Seq, func(recorded []projectors.Recorded) error {
+		for _, r := range recorded {
+			if err := c.Add(r); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	return c.Close()
+}
+
+// finder holds rows against each other. As projectors.Rows it takes those that
+// should be there.
+type finder struct {
+	mu    sync.Mutex
+	sums  viewdb.Summer
+	bins  map[int]bool     // rows in them are kept
+	rows  map[string]*pair // by key
+	about map[events.Aggregate]*viewdb.Sum
+}
+
+// pair is a row as it is and as it should be.
+type pair struct {
+	have, want []byte // nil: there is none
+	rank       uint64
+}
+
+func (f *finder) has(key, value []byte) {
+	row := f.sums.Row(key, value)
+	if sum := f.sumOf(key); sum != nil {
+		sum.Plus(row)
+	}
+	if f.bins[row.Bin()] {
+		f.of(key).have = append([]byte{}, value...)
+	}
+}
+
+// Set takes a row that should be there.
+func (f *finder) Set(key, value []byte) error { return f.Add(key, value, 0) }
+
+// Add takes a row that should be there.
+func (f *finder) Add(key, value []byte, rank uint64) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	row := f.sums.Row(key, value)
+	if sum := f.sumOf(key); sum != nil {
+		sum.Minus(row)
+	}
+	if !f.bins[row.Bin()] {
+		return nil
+	}
+	if p := f.of(key); p.want == nil || rank >= p.rank {
+		p.want, p.rank = append([]byte{}, value...), rank
+	}
+	return nil
+}
+
+func (f *finder) of(key []byte) *pair {
+	p := f.rows[string(key)]
+	if p == nil {
+		p = &pair{}
+		f.rows[string(key)] = p
+	}
+	return p
+}
+
+// sumOf is the sum of what is there and should not be, less what is not there and
+// should, of the aggregate that a row is about; nil for rows of other kinds.
+func (f *finder) sumOf(key []byte) *viewdb.Sum {
+	about, ok := aboutOf(key)
+	if !ok {
+		return nil
+	}
+	sum := f.about[about]
+	if sum == nil {
+		sum = &viewdb.Sum{}
+		f.about[about] = sum
+	}
+	return sum
+}
+
+// aboutOf is the aggregate that a row's key names.
+func aboutOf(key []byte) (about events.Aggregate, ok bool) {
+	if len(key) < 18 {
+		return about, false
+	}
+	return events.AggregateFromKey(key[1:18])
+}
+
+// faults lists the rows that differ, in key order.
+func (f *finder) faults(view string) (faults []Fault) {
+	for _, key := range slices.Sorted(maps.Keys(f.rows)) {
+		p := f.rows[key]
+		what := "the row is not what the log makes of it"
+		switch {
+		case p.have == nil:
+			what = "the row is missing"
+		case p.want == nil:
+			what = "the row should not be there"
+		case bytes.Equal(p.have, p.want):
+			continue
+		}
+		if faults = append(faults, rowFault(view, []byte(key), what)); len(faults) == maxFaults {
+			break
+		}
+	}
+	return faults
+}
+
+// rowFault names the aggregate or the Seq that a row's key tells.
+func rowFault(view string, key []byte, what string) Fault {
+	f := Fault{View: view, What: fmt.Sprintf("%s (%x)", what, key)}
+	f.About, _ = aboutOf(key) // zero for rows of other kinds
+	if view == history.Name {
+		f.Seq, _ = history.SeqOf(key)
+	}
+	return f
+}
