@@ -75,11 +75,17 @@ func VerifySince(ctx context.Context, log Log, subjects []Subject, proof Proof, 
 	return Verify(ctx, log, subjects, progress)
 }
 
-// proven is the sum that a proof has of each subject.
+// proven is the sum that a proof has of each subject; the log's hash goes on from
+// the proof's.
 func (v *verification) proven(p Proof) (want []viewdb.Sum, err error) {
 	if p.IsZero() || p.Stream != v.history.at.Stream || p.Seq > v.upTo {
 		return nil, fmt.Errorf("%w: the proof is of event %d of log %q", projectors.ErrOtherLog, p.Seq, p.Stream)
 	}
+	rolling, err := hex.DecodeString(p.Rolling)
+	if err != nil || len(rolling) != len(v.check.hash) {
+		return nil, fmt.Errorf("the proof's rolling hash %q is none", p.Rolling)
+	}
+	copy(v.check.hash[:], rolling)
 	for _, s := range v.subjects {
 		i := slices.IndexFunc(p.Views, func(of ProvenView) bool {
 			return of.Name == s.Projector.Name() && of.Format == s.Projector.Format()
@@ -113,12 +119,7 @@ func (t *tail) fold() error {
 			after = min(after, s.collected.Since(t.from.Seq))
 		}
 	}
-	rolling, err := hex.DecodeString(t.from.Rolling)
-	if err != nil || len(rolling) != len(t.check.hash) {
-		return fmt.Errorf("the proof's rolling hash %q is none; verify anew", t.from.Rolling)
-	}
 	t.check.at, t.check.known, t.check.knownAs = after, t.from.Seq, t.from.Event
-	copy(t.check.hash[:], rolling)
 	var to []limited
 	var ended []func()
 	for i, s := range t.subjects {
@@ -134,7 +135,7 @@ func (t *tail) fold() error {
 			ended = append(ended, part.count)
 		}
 	}
-	err = t.readLog(after, to, func(r projectors.Recorded) {
+	err := t.readLog(after, to, func(r projectors.Recorded) {
 		if r.Seq > t.from.Seq {
 			t.touched[r.About] = true
 		}

@@ -19,24 +19,32 @@ import (
 // verify verifies views as they stand.
 func verify(t testing.TB, log replay.Log, views []projectors.View) replay.Report {
 	t.Helper()
-	var subjects []replay.Subject
-	for _, v := range views {
-		s, err := v.Home.Current().Snapshot()
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer func() {
-			if err := s.Close(); err != nil {
-				t.Error(err)
-			}
-		}()
-		subjects = append(subjects, replay.Subject{Projector: v.Projector, Snapshot: s})
-	}
+	subjects, release := standing(t, views)
+	defer release()
 	report, err := replay.Verify(t.Context(), log, subjects, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return report
+}
+
+// standing takes a snapshot of each view.
+func standing(t testing.TB, views []projectors.View) (subjects []replay.Subject, release func()) {
+	t.Helper()
+	for _, v := range views {
+		s, err := v.Home.Current().Snapshot()
+		if err != nil {
+			t.Fatal(err)
+		}
+		subjects = append(subjects, replay.Subject{Projector: v.Projector, Snapshot: s})
+	}
+	return subjects, func() {
+		for _, s := range subjects {
+			if err := s.Snapshot.Close(); err != nil {
+				t.Error(err)
+			}
+		}
+	}
 }
 
 // TestVerifyUnderTraffic finds nothing wrong with a healthy catalogue.
@@ -59,7 +67,14 @@ func TestVerifyUnderTraffic(t *testing.T) {
 		}
 	}()
 	for range 3 {
-		r := verify(t, w.Log, w.Views)
+		pinned, err := w.Runner.Pin()
+		if err != nil {
+			t.Fatal(err)
+		}
+		r, err := replay.Verify(t.Context(), w.Log, replay.Subjects(pinned), nil)
+		if err != nil || pinned.Close() != nil {
+			t.Fatal(err)
+		}
 		if !r.OK() {
 			t.Errorf("faults of a healthy catalogue: %v", r.Faults)
 		}

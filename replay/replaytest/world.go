@@ -35,6 +35,7 @@ import (
 	"tenantcatalogue/projectors/placement"
 	"tenantcatalogue/projectors/tenants"
 	"tenantcatalogue/projectors/viewdb"
+	"tenantcatalogue/replay"
 	"tenantcatalogue/replay/restore"
 )
 
@@ -152,6 +153,9 @@ func (w *World) Engine(p restore.Publisher) *restore.Engine {
 		History: w.History, Service: p, Views: w.Runner, Log: w.Log, Proofs: &w.proofs, Clock: w.Now, NewID: w.newID,
 	})
 }
+
+// Forget forgets what certificates have proven.
+func (w *World) Forget() { w.check(w.proofs.Keep(replay.Proof{})) }
 
 func (w *World) newID() (uuid.UUID, error) {
 	return events.DeriveID[events.PlanID]("world", strconv.FormatUint(w.ids.Add(1), 10)).UUID(), nil

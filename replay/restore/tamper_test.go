@@ -122,15 +122,23 @@ func TestCertificateFinds(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			w, _ := incident(t, 6)
-			p, _ := carryOut(t, w, ask(events.Undo))
+			p, before := carryOut(t, w, ask(events.Undo))
 			w.Settle()
 			test.spoil(t, w, p.ID)
-			c := certificate(t, w, w.Engine(nil), p.ID, name == "nothing wrong")
-			if c.DigestMismatches != test.mismatches || c.NeighboursChanged != test.changed {
-				t.Errorf("%d mismatches, %d neighbours changed: %+v", c.DigestMismatches, c.NeighboursChanged, c)
-			}
-			if !c.OK && len(c.Faults) == 0 {
-				t.Error("it does not say what is wrong")
+			for _, since := range []events.Seq{before.Pinned, 0} {
+				if since == 0 {
+					w.Forget()
+				}
+				c := certificate(t, w, w.Engine(nil), p.ID, name == "nothing wrong")
+				if c.DigestMismatches != test.mismatches || c.NeighboursChanged != test.changed {
+					t.Errorf("%d mismatches, %d neighbours changed: %+v", c.DigestMismatches, c.NeighboursChanged, c)
+				}
+				if !c.OK && len(c.Faults) == 0 {
+					t.Error("it does not say what is wrong")
+				}
+				if c.OK && c.ProvenTo != since {
+					t.Errorf("it goes on from event %d, not %d", c.ProvenTo, since)
+				}
 			}
 		})
 	}
