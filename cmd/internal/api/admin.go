@@ -179,8 +179,5 @@ func (a *API) Verify(ctx context.Context, who auth.Caller) (out VerifyResponse, 
 	}
 	out.Report, err = a.sys.Verify(ctx, nil)
 	out.OK = err == nil && out.Report.OK()
-	if out.OK {
-		a.tally.verified(a.sys.Clock())
-	}
 	return out, err
 }

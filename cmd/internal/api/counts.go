@@ -21,7 +21,7 @@ type Counts struct {
 	RestoreFails uint64            // calls to apply that ended in an error, or with tenants that failed
 	Restored     uint64            // events that restorations have written
 	LastRestore  time.Time         // when the last restoration was applied whole; zero: none was
-	LastVerify   time.Time         // when the last verification found nothing wrong; zero: none did
+	LastVerify   time.Time         // when it was last proven that every view is what the log makes of it; zero: never
 }
 
 // Counts tells what was done since the start.
@@ -29,7 +29,7 @@ func (a *API) Counts() Counts {
 	a.tally.mu.Lock()
 	defer a.tally.mu.Unlock()
 	out := a.tally.counts
-	out.Verdicts = maps.Clone(out.Verdicts)
+	out.Verdicts, out.LastVerify = maps.Clone(out.Verdicts), a.sys.Proven()
 	return out
 }
 
@@ -66,10 +66,4 @@ func (t *tally) applied(s restore.Status, err error, now time.Time) {
 		return
 	}
 	t.counts.LastRestore = now
-}
-
-func (t *tally) verified(now time.Time) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.counts.LastVerify = now
 }

@@ -110,13 +110,17 @@ func (d Dataset) write(ctx context.Context, tell drill.Tell) (head events.Seq, e
 	return sys.Log.Head(ctx)
 }
 
-// follow lets the views follow.
+// follow lets the views follow, and verifies them.
 func (d Dataset) follow(ctx context.Context, tell drill.Tell) error {
 	sys, err := open(ctx, daemon.Config{DataDir: d.Data()}, tell)
 	if err != nil {
 		return err
 	}
-	return errors.Join(settled(ctx, sys), sys.Close(context.WithoutCancel(ctx)))
+	err = settled(ctx, sys)
+	if err == nil {
+		_, err = sys.Prove(ctx)
+	}
+	return errors.Join(err, sys.Close(context.WithoutCancel(ctx)))
 }
 
 // copyTree copies a data directory that nobody has open. Pebble's tables are

@@ -14,13 +14,16 @@ import (
 // that missed the last event hears of it then.
 const headEvery = time.Second
 
-// startBeat tells the head of the log and has the views synced now and then, so
-// that a crash leaves them not far behind.
-func (s *System) startBeat(ctx context.Context, _ Config) error {
+// startBeat tells the head of the log, has the views synced now and then, so that a
+// crash leaves them not far behind, and has them verified.
+func (s *System) startBeat(ctx context.Context, cfg Config) error {
 	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	var wg sync.WaitGroup
 	wg.Go(func() { every(ctx, headEvery, s.beat) })
 	wg.Go(func() { every(ctx, syncEvery, s.syncViews) })
+	if cfg.VerifyEvery > 0 {
+		wg.Go(func() { s.proveEvery(ctx, cfg.VerifyEvery) })
+	}
 	s.close.add("the head beat", func(context.Context) error {
 		cancel()
 		wg.Wait()

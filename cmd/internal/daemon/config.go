@@ -6,6 +6,7 @@
 //
 //	lock             held while the daemon runs; says which process holds it
 //	log.json         which log the directory belongs to, once there is one
+//	proof.json       up to where every view was last proven; written by verifying
 //	admin.json       the operators' credential, 0600 (see package auth)
 //	credentials.json the services' credentials, 0600, written by hand; optional
 //	nats/            the embedded server's files: the log; none with an external bus
@@ -52,6 +53,9 @@ type Config struct {
 	// Paused leaves the views where they stand: the write side is measured by
 	// itself then, or a bulk load comes first and the views after it.
 	Paused bool
+	// VerifyEvery is how often the views are verified, from the last time on; 0:
+	// when somebody asks.
+	VerifyEvery time.Duration
 	// Logger hears of faults; the zero Logger is quiet.
 	Logger zerolog.Logger
 }
@@ -74,6 +78,9 @@ func (c Config) Validate() error {
 	}
 	if c.External != nil && c.DataDir == "" {
 		errs = append(errs, errors.New("DataDir is missing; the keys of a log that outlives the process must too"))
+	}
+	if c.VerifyEvery < 0 {
+		errs = append(errs, fmt.Errorf("VerifyEvery is %s; give a time, or 0 for never", c.VerifyEvery))
 	}
 	if c.CacheBytes < 0 {
 		errs = append(errs, fmt.Errorf("CacheBytes is %d; give a size, or 0 for the default", c.CacheBytes))

@@ -58,7 +58,7 @@ func (s *System) openDir(_ context.Context, cfg Config) error {
 		return err
 	}
 	s.close.add("the scratch directory", plain(cleanup))
-	s.proofs.path = filepath.Join(dir, proofFileName)
+	s.proofs.path, s.proofs.clock = filepath.Join(dir, ProofFile), s.Clock
 	lock, err := lockDir(dir)
 	if err != nil {
 		return err

@@ -2,12 +2,8 @@ package daemon
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io/fs"
-	"os"
-	"sync"
 
 	"github.com/google/uuid"
 
@@ -58,33 +54,4 @@ func (s *System) Restorer() *restore.Engine {
 		History: func(f func(*history.Reader) error) error { return history.View(s.History, f) },
 		Service: s.Service, Views: s.Runner, Log: s.Log, Proofs: &s.proofs, Clock: s.Clock, NewID: uuid.NewV7,
 	})
-}
-
-// proofFile keeps the last proof in the data directory.
-type proofFile struct {
-	path string
-	mu   sync.Mutex
-}
-
-const proofFileName = "proof.json"
-
-// Load reads the proof; one that cannot be read is none.
-func (f *proofFile) Load() (p replay.Proof, err error) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	raw, err := os.ReadFile(f.path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return p, nil
-	}
-	if err == nil && json.Unmarshal(raw, &p) != nil {
-		return replay.Proof{}, nil
-	}
-	return p, err
-}
-
-// Keep puts a proof in the place of the one before.
-func (f *proofFile) Keep(p replay.Proof) error {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	return writeFile(f.path, p)
 }
