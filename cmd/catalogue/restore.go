@@ -310,6 +310,11 @@ func certificateTable(w *tabwriter.Writer, c restore.Certificate) {
 	row(w, "events", fmt.Sprintf("%d undone; of others %d kept, %d lost", c.EventsUndone, c.EventsKept, c.EventsLost))
 	row(w, "impact", fmt.Sprintf("%d accounts, %d active users", c.Accounts, c.ActiveUsers))
 	row(w, "objectives", c.Within())
+	if c.ProvenTo > 0 {
+		row(w, "rests on", fmt.Sprintf("every view proven up to event %d before; folded again from there", c.ProvenTo))
+	} else {
+		row(w, "rests on", "the whole log, folded again")
+	}
 	for _, v := range c.Views {
 		row(w, "view "+v.Name, fmt.Sprintf("%d rows, %.12s…", v.Rows, v.Digest))
 	}
