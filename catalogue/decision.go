@@ -1,7 +1,6 @@
 package catalogue
 
 import (
-	"crypto/sha256"
 	"fmt"
 
 	"github.com/google/uuid"
@@ -21,7 +20,7 @@ type decision struct {
 }
 
 // take decides one event of the request, with the claims that go with it.
-func (d *decision) take(e events.Event, content [sha256.Size]byte) error {
+func (d *decision) take(e events.Event, content Content) error {
 	head, err := d.facts.Head(e.About)
 	if err != nil {
 		return err
@@ -57,7 +56,7 @@ func (d *decision) take(e events.Event, content [sha256.Size]byte) error {
 
 // add folds an event into the layer and puts it into the unit. stored is the
 // event as it will be stored, newest the same in its newest version.
-func (d *decision) add(stored, newest events.Event, content [sha256.Size]byte) error {
+func (d *decision) add(stored, newest events.Event, content Content) error {
 	head, err := d.facts.Head(stored.About)
 	if err != nil {
 		return err

@@ -69,16 +69,14 @@ func (h Head) Advance(e events.Event) Head {
 
 // Answer is the first answer to an event id, kept for ever.
 type Answer struct {
-	About    events.Aggregate
 	Seq      events.Seq
 	Version  uint64
 	Recorded events.Time
-	Content  [sha256.Size]byte // ContentHash of the event
+	Content  Content // of the event
 }
 
 // Fields lists the fields in the order of the wire.
 func (a *Answer) Fields(w *wire.Coder) {
-	a.About.Wire(w)
 	wire.Uint(w, &a.Seq)
 	wire.Uint(w, &a.Version)
 	wire.Int(w, &a.Recorded)
@@ -115,7 +113,7 @@ func Fold(f Facts, e events.Event) error {
 	return fold(f, e, content)
 }
 
-func fold(f Facts, e events.Event, content [sha256.Size]byte) error {
+func fold(f Facts, e events.Event, content Content) error {
 	h, err := f.Head(e.About)
 	if err != nil {
 		return err
@@ -132,7 +130,7 @@ func fold(f Facts, e events.Event, content [sha256.Size]byte) error {
 	if err := f.PutHead(e.About, h); err != nil {
 		return err
 	}
-	answer := Answer{About: e.About, Seq: e.Seq, Version: h.Version, Recorded: e.RecordedTime, Content: content}
+	answer := Answer{Seq: e.Seq, Version: h.Version, Recorded: e.RecordedTime, Content: content}
 	if err := f.PutAnswer(e.ID, answer); err != nil {
 		return err
 	}
@@ -170,10 +168,15 @@ func issues(p events.Payload) (uuid.UUID, bool) {
 	return uuid.UUID{}, false
 }
 
-// ContentHash is SHA-256 over what the producer said: all of the event but the
-// epoch, which is a condition of the write and may be refreshed in a retry, and
-// what the gate and the log add. A payload counts in its newest version.
-func ContentHash(e events.Event) (sum [sha256.Size]byte, err error) {
+// Content tells what a producer said from anything else under the same event id.
+// One is kept for every event there ever was: it is the first half of a hash.
+type Content [sha256.Size / 2]byte
+
+// ContentHash is SHA-256 over what the producer said: all of the event, whom it is
+// about included, but the epoch, which is a condition of the write and may be
+// refreshed in a retry, and what the gate and the log add. A payload counts in its
+// newest version.
+func ContentHash(e events.Event) (sum Content, err error) {
 	payload, err := events.Upcast(e.Payload)
 	if err != nil {
 		return sum, err
@@ -184,5 +187,5 @@ func ContentHash(e events.Event) (sum [sha256.Size]byte, err error) {
 	if err != nil {
 		return sum, fmt.Errorf("hash the content of %s: %w", e.ID, err)
 	}
-	return hash, nil
+	return Content(hash[:len(sum)]), nil
 }

@@ -2,7 +2,6 @@ package catalogue
 
 import (
 	"context"
-	"crypto/sha256"
 	"errors"
 	"fmt"
 	"slices"
@@ -88,7 +87,7 @@ type Request struct {
 	// the same way, or not at all. Only the catalogue itself may say so.
 	Recorded *Recorded
 
-	content [][sha256.Size]byte // ContentHash of each event, once it is sealed
+	content []Content // of each event, once it is sealed
 }
 
 // Recorded is what a log has added to the events of a unit.
@@ -281,7 +280,7 @@ func (s *Service) sealAll(c Credential, requests []Request, admitted []int, verd
 	for at, i := range admitted {
 		r := requests[i]
 		sealed := make([]events.Event, len(r.Events))
-		r.content = make([][sha256.Size]byte, len(r.Events))
+		r.content = make([]Content, len(r.Events))
 		err := prepared
 		for k := 0; k < len(r.Events) && err == nil; k++ {
 			if sealed[k], err = seal(r.Events[k]); err == nil {

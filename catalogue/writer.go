@@ -164,7 +164,7 @@ func (w *writer) repeat(layer Layer, a *ask, head Head, base events.Seq) (bool, 
 		if !found {
 			continue
 		}
-		if first.About != e.About || first.Content != a.request.content[i] {
+		if first.Content != a.request.content[i] {
 			err := refuse(ErrIDReused, "make a new id for a new event", "%s stands at %d with other content", e.ID, first.Seq)
 			*a.verdict = refusedEvent(e, head, err)
 			return true, answered

@@ -35,7 +35,7 @@ import (
 // Name and Format are those of the view.
 const (
 	Name   = "heads"
-	Format = 1
+	Format = 2
 )
 
 // flushAnswers is how many events may stand in the overlay before they are
