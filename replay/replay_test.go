@@ -14,7 +14,6 @@ import (
 	"tenantcatalogue/catalogue"
 	"tenantcatalogue/catalogue/catalogtest"
 	"tenantcatalogue/events"
-	"tenantcatalogue/events/eventtest"
 	"tenantcatalogue/projectors"
 	"tenantcatalogue/projectors/history"
 	"tenantcatalogue/replay"
@@ -135,15 +134,7 @@ func TestAsOfFaults(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	poison := events.Stored{
-		About: replaytest.Tenant(1), ID: events.DeriveID[events.EventID]("poison"), Type: "tenant.configured.v1",
-		Source: "/services/test", Data: []byte("garbage"),
-	}
-	last, _, err := w.Log.LastOf(t.Context(), poison.About)
-	if err != nil {
-		t.Fatal(err)
-	}
-	eventtest.MustAppend(t, w.Log, eventtest.One(poison, last.Seq))
+	poison(t, w, replaytest.Tenant(1))
 	w.Read(func(r *history.Reader) error {
 		for _, test := range []struct {
 			name  string

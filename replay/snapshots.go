@@ -20,7 +20,7 @@ const (
 	// folded: a state of a megabyte is kept every 4,096 events.
 	snapshotBytes = 256
 	// snapshotShare is the part of the budget that one aggregate has at most.
-	snapshotShare = 4
+	snapshotShare = 2
 	// snapshotOverhead is what a snapshot takes beside its bytes, roughly.
 	snapshotOverhead = 64
 )
@@ -38,17 +38,18 @@ const (
 //
 // Snapshots are safe for concurrent use. Nil are none: then everything is folded.
 type Snapshots struct {
-	budget int
+	budget int64
+	every  uint64 // events between two snapshots at first
 
 	mu     sync.Mutex
-	bytes  int
+	bytes  int64
 	trails map[trailKey]*list.Element // of a *trail
 	recent list.List                  // of the trails, the latest read first
 }
 
 // NewSnapshots keeps at most so many bytes of states.
-func NewSnapshots(bytes int) *Snapshots {
-	return &Snapshots{budget: bytes, trails: map[trailKey]*list.Element{}}
+func NewSnapshots(bytes int64) *Snapshots {
+	return &Snapshots{budget: bytes, every: snapshotEvery, trails: map[trailKey]*list.Element{}}
 }
 
 // trailKey keeps apart what was read of different logs, or of different copies of
@@ -63,7 +64,7 @@ type trail struct {
 	key    trailKey
 	states []snapshot // by Seq, and so by version
 	every  uint64     // events that lie between two at least
-	bytes  int
+	bytes  int64
 }
 
 // snapshot is a state after an event.
@@ -73,7 +74,7 @@ type snapshot struct {
 	raw     []byte // of a savedPast; never changed
 }
 
-func (s snapshot) size() int { return len(s.raw) + snapshotOverhead }
+func (s snapshot) size() int64 { return int64(len(s.raw)) + snapshotOverhead }
 
 // savedPast is what a snapshot says.
 type savedPast struct {
@@ -116,7 +117,7 @@ func (s *Snapshots) AsOf(r Reader, about events.Aggregate, seq events.Seq) (Past
 }
 
 // Bytes is how much is kept.
-func (s *Snapshots) Bytes() int {
+func (s *Snapshots) Bytes() int64 {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.bytes
@@ -158,7 +159,7 @@ func (s *Snapshots) before(key trailKey, seq events.Seq) (snapshot, uint64) {
 	defer s.mu.Unlock()
 	at, ok := s.trails[key]
 	if !ok {
-		return snapshot{}, snapshotEvery
+		return snapshot{}, s.every
 	}
 	s.recent.MoveToFront(at)
 	t, _ := at.Value.(*trail)
@@ -179,7 +180,7 @@ func (s *Snapshots) lay(key trailKey, laid snapshot) uint64 {
 	defer s.mu.Unlock()
 	at, ok := s.trails[key]
 	if !ok {
-		at = s.recent.PushFront(&trail{key: key, every: snapshotEvery})
+		at = s.recent.PushFront(&trail{key: key, every: s.every})
 		s.trails[key] = at
 	}
 	t, _ := at.Value.(*trail)
@@ -208,7 +209,7 @@ func (t *trail) place(seq events.Seq) (i int, found bool) {
 
 // lay adds a snapshot unless one is near: another reader may have been here. It
 // keeps within so many bytes.
-func (t *trail) lay(laid snapshot, share int) {
+func (t *trail) lay(laid snapshot, share int64) {
 	i, found := t.place(laid.seq)
 	if found || i > 0 && laid.version-t.states[i-1].version < t.every ||
 		i < len(t.states) && t.states[i].version-laid.version < t.every {

@@ -35,7 +35,9 @@ func (r *Reader) Origin() string { return r.origin }
 func (r *Reader) Head() events.Seq { return r.head }
 
 // At is the same history as of an earlier Seq.
-func (r *Reader) At(seq events.Seq) *Reader { return &Reader{rows: r.rows, head: min(seq, r.head)} }
+func (r *Reader) At(seq events.Seq) *Reader {
+	return &Reader{rows: r.rows, head: min(seq, r.head), origin: r.origin}
+}
 
 // Get reads the event at seq.
 func (r *Reader) Get(seq events.Seq) (s events.Stored, found bool, err error) {
