@@ -241,7 +241,8 @@ func asOfAll(ctx context.Context, e *Env) (_ []Value, err error) {
 
 // encoded is a tenant's id and its entities in stored form.
 func encoded(p replay.Past, err error) ([]byte, error) {
-	state := p.About.Key()
+	const most = 4 << 10 // bytes that nearly every state takes
+	state := p.About.AppendKey(make([]byte, 0, most))
 	for _, entity := range p.State.Entities() {
 		if err == nil {
 			state, err = events.AppendEntity(state, entity)
