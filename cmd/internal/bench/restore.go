@@ -229,8 +229,10 @@ func asOfLong(ctx context.Context, e *Env) ([]Value, error) {
 		return nil
 	})
 	return []Value{
-		{Value: micros(took.percentile(50))}, {Value: micros(first.percentile(50))},
-		{Value: float64(snapshots.Bytes()) / (1 << 20)}, {Value: float64(want)},
+		{Value: micros(took.percentile(50))},
+		{Value: micros(first.percentile(50))},
+		{Value: float64(snapshots.Bytes()) / (1 << 20)},
+		{Value: float64(want)},
 	}, err
 }
 

@@ -241,7 +241,7 @@ func asOfAll(ctx context.Context, e *Env) (_ []Value, err error) {
 
 // encoded is a tenant's id and its entities in stored form.
 func encoded(p replay.Past, err error) ([]byte, error) {
-	const most = 4 << 10 // bytes that nearly every state takes
+	const most = 2 << 10 // bytes that nearly every state takes
 	state := p.About.AppendKey(make([]byte, 0, most))
 	for _, entity := range p.State.Entities() {
 		if err == nil {
