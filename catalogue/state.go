@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 
 	"tenantcatalogue/events"
 )
@@ -48,23 +49,31 @@ func (m MapState) Clear(kind events.EntityKind) error {
 
 // Entities lists the state in key order.
 func (m MapState) Entities() events.Entities {
-	out := make(events.Entities, 0, len(m))
-	for _, k := range m.keys() {
-		out = append(out, m[k])
+	out := make(events.Entities, len(m))
+	for i, at := range m.sorted() {
+		out[i] = at.entity
 	}
 	return out
 }
 
-func (m MapState) keys() []events.EntityKey {
-	return slices.SortedFunc(maps.Keys(m), func(a, b events.EntityKey) int {
-		if a.Kind != b.Kind {
-			return int(a.Kind) - int(b.Kind)
+// placed is an entity with its place in the state.
+type placed struct {
+	key    events.EntityKey
+	entity events.Entity
+}
+
+func (m MapState) sorted() []placed {
+	out := make([]placed, 0, len(m))
+	for k, e := range m {
+		out = append(out, placed{k, e})
+	}
+	slices.SortFunc(out, func(a, b placed) int {
+		if a.key.Kind != b.key.Kind {
+			return int(a.key.Kind) - int(b.key.Kind)
 		}
-		if a.ID < b.ID {
-			return -1
-		}
-		return 1 // keys of a map differ
+		return strings.Compare(a.key.ID, b.key.ID)
 	})
+	return out
 }
 
 // Tenant is the tenant's record, if the state has one.
@@ -88,11 +97,11 @@ func (m MapState) Digest() (sum [sha256.Size]byte, err error) {
 		h.Write(b)
 	}
 	var key, raw []byte
-	for _, k := range m.keys() {
-		if raw, err = events.AppendEntity(raw[:0], m[k]); err != nil {
+	for _, at := range m.sorted() {
+		if raw, err = events.AppendEntity(raw[:0], at.entity); err != nil {
 			return sum, fmt.Errorf("digest a state: %w", err)
 		}
-		key = k.Append(key[:0])
+		key = at.key.Append(key[:0])
 		write(key)
 		write(raw)
 	}

@@ -40,12 +40,12 @@ const (
 func envelope(e *Event, w *wire.Coder) {
 	wire.Int(w, &e.Time)
 	wire.Int(w, &e.RecordedTime)
-	wire.String(w, &e.Actor)
+	wire.Name(w, &e.Actor)
 	e.Run.Wire(w)
 	e.Causation.Wire(w)
 	wire.String(w, &e.Correlation)
 	wire.Uint(w, &e.Epoch)
-	wire.String(w, &e.Via)
+	wire.Name(w, &e.Via)
 	wire.Uint(w, &e.More)
 }
 

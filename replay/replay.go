@@ -3,6 +3,11 @@
 // "5m before run_…" stands for. It reads the history and folds with
 // catalogue.Evolve, the fold that serves decisions and views too.
 //
+// [AsOf] folds from an aggregate's first event on and rests on nothing else:
+// restorations and whatever proves something use it. Whoever reads to show keeps
+// [Snapshots] of long histories, so that a tenant of a million events is read as
+// fast as one of a few hundred.
+//
 // The sequence of the stream is the only order. A time that a person asks for is
 // resolved to a Seq, by recorded time, and shown with the events on both sides.
 package replay
@@ -40,12 +45,15 @@ type Reader interface {
 	Head() events.Seq
 	// Get reads one event.
 	Get(seq events.Seq) (events.Stored, bool, error)
-	// Of hands over the events about one aggregate in order.
-	Of(about events.Aggregate, after, upTo events.Seq, fn func(events.Stored) error) error
+	// Origin is the log, and the copy of it, that is read; empty: unknown.
+	Origin() string
+	// Lend hands over the events about one aggregate in order, LendAll those
+	// about all of a kind by aggregate and then by Seq. Their data is valid during
+	// the call of fn only.
+	Lend(about events.Aggregate, after, upTo events.Seq, fn func(events.Stored) error) error
+	LendAll(kind events.AggregateKind, upTo events.Seq, fn func(events.Stored) error) error
 	// Read hands over all events in order.
 	Read(after, upTo events.Seq, fn func(events.Stored) error) error
-	// Aggregates hands over every aggregate of a kind that has events.
-	Aggregates(kind events.AggregateKind, fn func(events.Aggregate) error) error
 	// Find hands over the events a query selects, in order.
 	Find(q history.Query, fn func(events.Event) error) error
 	// Resolve finds the Seq that stands for a recorded time.
@@ -67,20 +75,8 @@ type Past struct {
 // ErrQuarantined when one of them cannot be read or folded.
 func AsOf(r Reader, about events.Aggregate, seq events.Seq) (Past, error) {
 	p := Past{About: about, State: catalogue.MapState{}}
-	if err := r.Of(about, 0, seq, p.fold); err != nil {
-		return p, err
-	}
-	if p.Head.Seq != 0 {
-		return p, nil
-	}
-	first, err := firstOf(r, about)
-	switch {
-	case err != nil:
-		return p, err
-	case first == 0:
-		return p, fmt.Errorf("%s: %w; check the id", about, ErrUnknown)
-	}
-	return p, fmt.Errorf("%s at %d: %w; its first event is %d", about, seq, ErrBefore, first)
+	err := r.Lend(about, 0, seq, p.fold)
+	return p, p.found(r, seq, err)
 }
 
 func (p *Past) fold(s events.Stored) error {
@@ -95,25 +91,23 @@ func (p *Past) fold(s events.Stored) error {
 	return nil
 }
 
-func firstOf(r Reader, about events.Aggregate) (first events.Seq, err error) {
-	err = r.Of(about, 0, r.Head(), func(s events.Stored) error {
+// found is the error of a fold, or why nothing was folded.
+func (p *Past) found(r Reader, seq events.Seq, err error) error {
+	if err != nil || p.Head.Seq != 0 {
+		return err
+	}
+	var first events.Seq
+	err = r.Lend(p.About, 0, r.Head(), func(s events.Stored) error {
 		first = s.Seq
 		return viewdb.ErrStop
 	})
-	return first, err
-}
-
-// AsOfAll folds every aggregate of a kind up to a Seq and hands each over, in
-// key order; those that were not there yet are left out. An aggregate that
-// cannot be folded comes with its error.
-func AsOfAll(r Reader, kind events.AggregateKind, seq events.Seq, fn func(Past, error) error) error {
-	return r.Aggregates(kind, func(about events.Aggregate) error {
-		p, err := AsOf(r, about, seq)
-		if errors.Is(err, ErrBefore) {
-			return nil
-		}
-		return fn(p, err)
-	})
+	switch {
+	case err != nil:
+		return err
+	case first == 0:
+		return fmt.Errorf("%s: %w; check the id", p.About, ErrUnknown)
+	}
+	return fmt.Errorf("%s at %d: %w; its first event is %d", p.About, seq, ErrBefore, first)
 }
 
 // Change is an entity that differs between two states.

@@ -1,6 +1,8 @@
 package replay_test
 
 import (
+	"bytes"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"slices"
@@ -12,7 +14,6 @@ import (
 	"tenantcatalogue/catalogue"
 	"tenantcatalogue/catalogue/catalogtest"
 	"tenantcatalogue/events"
-	"tenantcatalogue/events/eventtest"
 	"tenantcatalogue/projectors"
 	"tenantcatalogue/projectors/history"
 	"tenantcatalogue/replay"
@@ -74,10 +75,16 @@ func TestAsOf(t *testing.T) {
 				seen++
 			}
 			for _, kind := range []events.AggregateKind{events.AggregateTenant, events.AggregateAccount, events.AggregateClaim, events.AggregateRestoration} {
-				err := replay.AsOfAll(r, kind, seq, func(p replay.Past, err error) error {
-					seen--
-					same(rt, p.State, then.States[p.About])
-					return err
+				var last events.Aggregate
+				err := replay.AsOfAll(r, kind, seq, digested, func(d digest) error {
+					if seen--; bytes.Compare(last.Key(), d.about.Key()) >= 0 || last.Kind != 0 && kind != d.about.Kind {
+						rt.Fatalf("%s comes after %s", d.about, last)
+					}
+					last = d.about
+					if want, err := then.States[d.about].Digest(); err != nil || d.sum != want || d.head.Seq != then.Heads[d.about].Seq {
+						rt.Fatalf("%s at %d is not what it was: %v", d.about, seq, err)
+					}
+					return nil
 				})
 				if err != nil {
 					return err
@@ -89,6 +96,23 @@ func TestAsOf(t *testing.T) {
 			return nil
 		})
 	})
+}
+
+// digest is what a past comes to.
+type digest struct {
+	about events.Aggregate
+	head  catalogue.Head
+	sum   [sha256.Size]byte
+	fault string
+}
+
+func digested(p replay.Past, err error) (digest, error) {
+	d := digest{about: p.About, head: p.Head}
+	if err != nil {
+		d.fault = err.Error()
+	}
+	d.sum, err = p.State.Digest()
+	return d, err
 }
 
 func same(t interface{ Fatalf(string, ...any) }, got, want catalogue.MapState) {
@@ -110,15 +134,7 @@ func TestAsOfFaults(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	poison := events.Stored{
-		About: replaytest.Tenant(1), ID: events.DeriveID[events.EventID]("poison"), Type: "tenant.configured.v1",
-		Source: "/services/test", Data: []byte("garbage"),
-	}
-	last, _, err := w.Log.LastOf(t.Context(), poison.About)
-	if err != nil {
-		t.Fatal(err)
-	}
-	eventtest.MustAppend(t, w.Log, eventtest.One(poison, last.Seq))
+	poison(t, w, replaytest.Tenant(1))
 	w.Read(func(r *history.Reader) error {
 		for _, test := range []struct {
 			name  string
@@ -139,12 +155,16 @@ func TestAsOfFaults(t *testing.T) {
 			}
 		}
 		quarantined := 0
-		err := replay.AsOfAll(r, events.AggregateTenant, r.Head(), func(p replay.Past, err error) error {
+		err := replay.AsOfAll(r, events.AggregateTenant, r.Head(), func(p replay.Past, err error) (bool, error) {
 			if errors.Is(err, replay.ErrQuarantined) && p.About == replaytest.Tenant(1) {
-				quarantined++
-				return nil
+				return true, nil
 			}
-			return err
+			return false, err
+		}, func(one bool) error {
+			if one {
+				quarantined++
+			}
+			return nil
 		})
 		if quarantined != 1 {
 			t.Errorf("AsOfAll hands over %d quarantined tenants", quarantined)

@@ -31,6 +31,7 @@ import (
 	"tenantcatalogue/projectors/sidecar"
 	"tenantcatalogue/projectors/tenants"
 	"tenantcatalogue/projectors/viewdb"
+	"tenantcatalogue/replay"
 )
 
 // viewFlags are what view was asked for.
@@ -229,9 +230,12 @@ func listen(logger zerolog.Logger) projectors.Listener {
 	}
 }
 
+// snapshotBytes is the memory for states of tenants with long histories.
+const snapshotBytes = 16 << 20
+
 // serveViews answers over HTTP until stop is called.
 func serveViews(ctx context.Context, views beside, l net.Listener, logger zerolog.Logger) (stop func() error, err error) {
-	reads, err := api.NewReads(views, func() events.Time { return events.TimeOf(time.Now()) })
+	reads, err := api.NewReads(views, replay.NewSnapshots(snapshotBytes), func() events.Time { return events.TimeOf(time.Now()) })
 	if err != nil {
 		return nil, err
 	}

@@ -23,6 +23,7 @@ type Coder struct {
 	shares  bool   // texts are cut from text
 	text    string // a copy of the end of the input
 	scratch []byte // what the next writer writes into
+	names   *names // lives as long as scratch
 }
 
 // coders lends Coders and the memory they write into.
@@ -51,7 +52,7 @@ func (c *Coder) Release() {
 	if !c.reading && cap(c.buf) <= maxScratch {
 		c.scratch = c.buf
 	}
-	*c = Coder{scratch: c.scratch}
+	*c = Coder{scratch: c.scratch, names: c.names}
 	coders.Put(c)
 }
 

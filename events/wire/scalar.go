@@ -17,6 +17,44 @@ func String[S ~string](c *Coder, s *S) {
 	}
 }
 
+// Name is String for a text that is one of not many, such as who brought an event:
+// what is read shares its bytes with the same text met before.
+func Name[S ~string](c *Coder, s *S) {
+	if !c.reading {
+		String(c, s)
+		return
+	}
+	c.fields++
+	raw, rest, err := msgp.ReadStringZC(c.left())
+	if err != nil {
+		c.Fail(err)
+		return
+	}
+	c.leave(rest)
+	if c.names == nil {
+		c.names = new(names)
+	}
+	*s = S(c.names.of(raw))
+}
+
+// names are texts met lately, each in the place that it comes to.
+type names [64]string
+
+// maxName bounds the texts that are kept.
+const maxName = 64
+
+func (n *names) of(raw []byte) string {
+	if len(raw) == 0 || len(raw) > maxName {
+		return string(raw)
+	}
+	place := 7*len(raw) + 31*int(raw[len(raw)-1]) + 5*int(raw[len(raw)/2])
+	known := &n[place%len(n)]
+	if *known != string(raw) {
+		*known = string(raw)
+	}
+	return *known
+}
+
 func (c *Coder) string() string {
 	raw, rest, err := msgp.ReadStringZC(c.left())
 	if err != nil {

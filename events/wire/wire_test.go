@@ -53,7 +53,7 @@ func (e *everything) Fields(c *wire.Coder) {
 	wire.Map(c, &e.Map, wire.Bool)
 }
 
-func (i *inner) Fields(c *wire.Coder) { wire.String(c, &i.Name) }
+func (i *inner) Fields(c *wire.Coder) { wire.Name(c, &i.Name) }
 
 func drawEverything(t *rapid.T) everything {
 	var e everything

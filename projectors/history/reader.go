@@ -1,6 +1,7 @@
 package history
 
 import (
+	"bytes"
 	"fmt"
 	"sort"
 
@@ -10,8 +11,9 @@ import (
 
 // Reader reads the history as of one Seq: what comes later does not show.
 type Reader struct {
-	rows viewdb.Reader
-	head events.Seq
+	rows   viewdb.Reader
+	head   events.Seq
+	origin string
 }
 
 // NewReader reads rows that stand at head.
@@ -19,14 +21,23 @@ func NewReader(rows viewdb.Reader, head events.Seq) *Reader { return &Reader{row
 
 // View runs f on a reader that stands still.
 func View(home *viewdb.Home, f func(*Reader) error) error {
-	return home.View(func(s *viewdb.Snapshot) error { return f(NewReader(s, s.Checkpoint().Seq)) })
+	return home.View(func(s *viewdb.Snapshot) error {
+		at := s.Checkpoint()
+		return f(&Reader{rows: s, head: at.Seq, origin: at.Stream + " in " + s.Dir()})
+	})
 }
+
+// Origin says which log in which generation of the view is read: what was read
+// of one says nothing of another. It is empty for a reader that does not know.
+func (r *Reader) Origin() string { return r.origin }
 
 // Head is the last Seq it shows.
 func (r *Reader) Head() events.Seq { return r.head }
 
 // At is the same history as of an earlier Seq.
-func (r *Reader) At(seq events.Seq) *Reader { return &Reader{rows: r.rows, head: min(seq, r.head)} }
+func (r *Reader) At(seq events.Seq) *Reader {
+	return &Reader{rows: r.rows, head: min(seq, r.head), origin: r.origin}
+}
 
 // Get reads the event at seq.
 func (r *Reader) Get(seq events.Seq) (s events.Stored, found bool, err error) {
@@ -76,17 +87,37 @@ func (r *Reader) Read(after, upTo events.Seq, fn func(events.Stored) error) erro
 // Of calls fn for every event about one aggregate after one Seq up to another,
 // in order. fn ends it with viewdb.ErrStop.
 func (r *Reader) Of(about events.Aggregate, after, upTo events.Seq, fn func(events.Stored) error) error {
+	return r.Lend(about, after, upTo, func(s events.Stored) error {
+		s.Data = bytes.Clone(s.Data)
+		return fn(s)
+	})
+}
+
+// Lend is Of with data that is valid during the call of fn only.
+func (r *Reader) Lend(about events.Aggregate, after, upTo events.Seq, fn func(events.Stored) error) error {
 	upTo = min(upTo, r.head)
 	if upTo <= after {
 		return nil
 	}
-	prefix := bodyPrefix(about)
-	return r.rows.Scan(bodyRow(about, after+1), bodyRow(about, upTo+1), func(key, value []byte) error {
-		seq, _, err := viewdb.CutSeq(key[len(prefix):])
-		if err != nil {
+	return r.lend(bodyRow(about, after+1), bodyRow(about, upTo+1), upTo, fn)
+}
+
+// LendAll calls fn for every event about the aggregates of a kind up to a Seq, by
+// aggregate in key order and then by Seq, with data that is valid during the call
+// only. fn ends it with viewdb.ErrStop.
+func (r *Reader) LendAll(kind events.AggregateKind, upTo events.Seq, fn func(events.Stored) error) error {
+	lower := []byte{rowBody, byte(kind)}
+	return r.lend(lower, viewdb.PrefixEnd(lower), min(upTo, r.head), fn)
+}
+
+func (r *Reader) lend(lower, upper []byte, upTo events.Seq, fn func(events.Stored) error) error {
+	names := names{}
+	return r.rows.Scan(lower, upper, func(key, value []byte) error {
+		about, seq, err := parseBodyRow(key)
+		if err != nil || seq > upTo {
 			return err
 		}
-		s, err := parseBody(about, seq, value)
+		s, err := names.parseBody(about, seq, value)
 		if err != nil {
 			return err
 		}

@@ -137,6 +137,9 @@ func (db *DB) Snapshot() (*Snapshot, error) {
 // Checkpoint is the place the snapshot stands at.
 func (s *Snapshot) Checkpoint() Checkpoint { return s.checkpoint }
 
+// Dir is the directory of the generation it is of, which is never used for another.
+func (s *Snapshot) Dir() string { return s.db.cfg.Dir }
+
 // Close ends the snapshot; it must not be used afterwards. Closing twice, or
 // after the DB, does nothing.
 func (s *Snapshot) Close() error {

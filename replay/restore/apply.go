@@ -8,6 +8,7 @@ import (
 	"tenantcatalogue/catalogue"
 	"tenantcatalogue/events"
 	"tenantcatalogue/projectors/history"
+	"tenantcatalogue/replay/internal/inorder"
 )
 
 // Units are published in flights of this many tenants or bytes, some at once: one
@@ -91,7 +92,7 @@ func (a *application) run(ctx context.Context) error {
 			Mode: a.rec.plan.Mode, Cause: a.rec.plan.Cause, Accept: acceptable,
 		}, restoration: restorations(then)}
 		targets := a.rec.plan.Targets
-		err = inOrder(len(targets), func(i int) (Target, error) { return p.target(then, targets[i].Tenant) }, func(i int, t Target) error {
+		err = inorder.Count(len(targets), func(i int) (Target, error) { return p.target(then, targets[i].Tenant) }, func(i int, t Target) error {
 			if t.Waits() || string(t.digest) != string(targets[i].Digest) || t.Pinned != targets[i].Pinned {
 				return fmt.Errorf("%w: %s would come back to another state now; verify the history", ErrPlanStale, t.Tenant)
 			}

@@ -17,6 +17,7 @@ import (
 	"tenantcatalogue/projectors"
 	"tenantcatalogue/projectors/history"
 	"tenantcatalogue/replay"
+	"tenantcatalogue/replay/internal/inorder"
 )
 
 // Certificate is the proof of a restoration. It rests on the log, folded anew, or
@@ -227,7 +228,7 @@ func tenantOf(e events.Event) events.TenantID {
 func (c *Certificate) targets(ev *evidence, found replay.Report) error {
 	accounts := map[events.AccountID]bool{}
 	planned := slices.SortedFunc(maps.Values(ev.targets), func(a, b events.RestoreTarget) int { return a.Tenant.Compare(b.Tenant) })
-	err := inOrder(len(planned), func(i int) (tenantProof, error) { return ev.prove(planned[i]) }, func(i int, p tenantProof) error {
+	err := inorder.Count(len(planned), func(i int) (tenantProof, error) { return ev.prove(planned[i]) }, func(i int, p tenantProof) error {
 		about := events.OfTenant(planned[i].Tenant)
 		if p.fault == "" && found.Wrong(about) {
 			p.fault = "a view does not show what the log says"

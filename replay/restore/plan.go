@@ -10,6 +10,7 @@ import (
 	"tenantcatalogue/events"
 	"tenantcatalogue/projectors/history"
 	"tenantcatalogue/replay"
+	"tenantcatalogue/replay/internal/inorder"
 )
 
 // Ask is what an operator asks for.
@@ -166,7 +167,7 @@ func (p *Plan) draw(r *history.Reader, now events.Time) error {
 		return err
 	}
 	accounts := map[events.AccountID]bool{}
-	err = inOrder(len(chosen), func(i int) (Target, error) { return p.target(r, chosen[i]) }, func(_ int, t Target) error {
+	err = inorder.Count(len(chosen), func(i int) (Target, error) { return p.target(r, chosen[i]) }, func(_ int, t Target) error {
 		p.Targets = append(p.Targets, t)
 		if t.Waits() {
 			p.Waiting++

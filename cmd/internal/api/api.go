@@ -59,7 +59,7 @@ func New(sys *daemon.System) (*API, error) {
 		return nil, err
 	}
 	return &API{
-		Reads: &Reads{from: daemonViews{sys}, opener: sys.Sealer, now: sys.Now, schemas: set},
+		Reads: &Reads{from: daemonViews{sys}, snapshots: sys.Snapshots, opener: sys.Sealer, now: sys.Now, schemas: set},
 		sys:   sys, restorer: sys.Restorer(),
 	}, nil
 }

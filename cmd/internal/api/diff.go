@@ -158,7 +158,7 @@ func (d *differ) tenant(id events.TenantID) (out TenantDiff, err error) {
 
 // past is a tenant at a Seq; one that was not there yet has no state.
 func (d *differ) past(about events.Aggregate, seq events.Seq) (replay.Past, error) {
-	p, err := replay.AsOf(d.reader, about, seq)
+	p, err := d.api.snapshots.AsOf(d.reader, about, seq)
 	if errors.Is(err, replay.ErrBefore) {
 		err = nil
 	}

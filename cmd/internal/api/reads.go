@@ -10,6 +10,7 @@ import (
 	"tenantcatalogue/projectors"
 	"tenantcatalogue/projectors/history"
 	"tenantcatalogue/projectors/viewdb"
+	"tenantcatalogue/replay"
 	"tenantcatalogue/schemas"
 )
 
@@ -40,20 +41,21 @@ type Opener interface {
 // Reads answers what can be answered from views alone. It is safe for concurrent
 // use. A request that needs a view which is not there is refused.
 type Reads struct {
-	from    Views
-	opener  Opener
-	now     func() events.Time
-	schemas *schemas.Set
+	from      Views
+	snapshots *replay.Snapshots
+	opener    Opener
+	now       func() events.Time
+	schemas   *schemas.Set
 }
 
 // NewReads makes the reads of views that are kept without the keys: personal
-// fields are given as they are, sealed, whoever asks.
-func NewReads(from Views, now func() events.Time) (*Reads, error) {
+// fields are given as they are, sealed, whoever asks. snapshots may be nil.
+func NewReads(from Views, snapshots *replay.Snapshots, now func() events.Time) (*Reads, error) {
 	set, err := schemas.New()
 	if err != nil {
 		return nil, err
 	}
-	return &Reads{from: from, opener: sealed{}, now: now, schemas: set}, nil
+	return &Reads{from: from, snapshots: snapshots, opener: sealed{}, now: now, schemas: set}, nil
 }
 
 // sealed opens nothing.

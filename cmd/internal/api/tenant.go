@@ -180,7 +180,7 @@ func (r *Reads) TenantAsOf(_ context.Context, req TenantAsOfRequest) (out Tenant
 		if out.Point, err = replay.ResolvePoint(past, req.At, r.now()); err != nil {
 			return err
 		}
-		was, err := replay.AsOf(past, events.OfTenant(req.Tenant), out.Point.Seq)
+		was, err := r.snapshots.AsOf(past, events.OfTenant(req.Tenant), out.Point.Seq)
 		if err != nil {
 			return err
 		}

@@ -227,18 +227,9 @@ func asOfAll(ctx context.Context, e *Env) (_ []Value, err error) {
 	w := bufio.NewWriterSize(out, 1<<20)
 	written := 0
 	err = history.View(sys.History, func(r *history.Reader) error {
-		return replay.AsOfAll(r, events.AggregateTenant, r.Head()*9/10, func(p replay.Past, err error) error {
-			if err != nil {
-				return err
-			}
+		return replay.AsOfAll(r, events.AggregateTenant, r.Head()*9/10, encoded, func(state []byte) error {
 			written++
-			_, err = w.Write(p.About.Key())
-			for _, entity := range p.State.Entities() {
-				raw, encoding := events.EncodeEntity(entity)
-				if err = errors.Join(err, encoding); err == nil {
-					_, err = w.Write(raw)
-				}
-			}
+			_, err := w.Write(state)
 			return err
 		})
 	})
@@ -246,6 +237,18 @@ func asOfAll(ctx context.Context, e *Env) (_ []Value, err error) {
 		err = fmt.Errorf("%d tenants of %d are there as of the cut", written, e.Tenants)
 	}
 	return []Value{{Value: time.Since(began).Seconds()}}, err
+}
+
+// encoded is a tenant's id and its entities in stored form.
+func encoded(p replay.Past, err error) ([]byte, error) {
+	const most = 2 << 10 // bytes that nearly every state takes
+	state := p.About.AppendKey(make([]byte, 0, most))
+	for _, entity := range p.State.Entities() {
+		if err == nil {
+			state, err = events.AppendEntity(state, entity)
+		}
+	}
+	return state, err
 }
 
 func rebuildViews(ctx context.Context, e *Env) ([]Value, error) {

@@ -50,6 +50,9 @@ type Config struct {
 	Clock func() time.Time
 	// CacheBytes is the block cache that all views share; 256 MiB if 0.
 	CacheBytes int64
+	// SnapshotBytes is the memory for states of tenants with long histories, which
+	// reads as of a Seq begin at; 64 MiB if 0.
+	SnapshotBytes int64
 	// Paused leaves the views where they stand: the write side is measured by
 	// itself then, or a bulk load comes first and the views after it.
 	Paused bool
@@ -62,6 +65,8 @@ type Config struct {
 
 const (
 	defaultCacheBytes = 256 << 20
+	// DefaultSnapshotBytes is what Config.SnapshotBytes is if 0.
+	DefaultSnapshotBytes = 64 << 20
 	// reserveBytes is how much of the disk is left free: what the views, the
 	// heads and a clean stop may still need when the log takes no more.
 	reserveBytes = 64 << 20
@@ -84,6 +89,9 @@ func (c Config) Validate() error {
 	}
 	if c.CacheBytes < 0 {
 		errs = append(errs, fmt.Errorf("CacheBytes is %d; give a size, or 0 for the default", c.CacheBytes))
+	}
+	if c.SnapshotBytes < 0 {
+		errs = append(errs, fmt.Errorf("SnapshotBytes is %d; give a size, or 0 for the default", c.SnapshotBytes))
 	}
 	return errors.Join(errs...)
 }
@@ -109,6 +117,9 @@ func (c Config) withDefaults() Config {
 	}
 	if c.CacheBytes == 0 {
 		c.CacheBytes = defaultCacheBytes
+	}
+	if c.SnapshotBytes == 0 {
+		c.SnapshotBytes = DefaultSnapshotBytes
 	}
 	return c
 }

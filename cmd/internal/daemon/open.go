@@ -25,6 +25,7 @@ import (
 	"tenantcatalogue/projectors/placement"
 	"tenantcatalogue/projectors/tenants"
 	"tenantcatalogue/projectors/viewdb"
+	"tenantcatalogue/replay"
 )
 
 // Open starts a catalogue. It returns when everything is checked and events can
@@ -38,6 +39,7 @@ func Open(ctx context.Context, cfg Config) (*System, error) {
 	cfg = cfg.withDefaults()
 	s := &System{
 		Clock: cfg.Clock, Logger: cfg.Logger, Homes: map[string]*viewdb.Home{}, done: make(chan struct{}),
+		Snapshots: replay.NewSnapshots(cfg.SnapshotBytes),
 	}
 	for _, step := range []func(context.Context, Config) error{
 		s.openDir, s.openBus, s.openKeys, s.openStores, s.openLog, s.fillHeads, s.openService, s.startRunner, s.startBeat,

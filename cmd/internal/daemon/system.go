@@ -21,6 +21,7 @@ import (
 	"tenantcatalogue/events/seal"
 	"tenantcatalogue/projectors"
 	"tenantcatalogue/projectors/viewdb"
+	"tenantcatalogue/replay"
 )
 
 // System is a running catalogue. What it exposes is safe for concurrent use and
@@ -35,6 +36,9 @@ type System struct {
 	Homes map[string]*viewdb.Home
 	// History is the home of the history, which is one of Homes.
 	History *viewdb.Home
+	// Snapshots are for reads of the history that show something. Restorations,
+	// certificates and Verify fold without them.
+	Snapshots *replay.Snapshots
 	// Heads is the home of the write side's store. Only the Service writes to
 	// it, and what stands on its disk may lag behind the log.
 	Heads *viewdb.Home
