@@ -11,6 +11,8 @@
 package tenants
 
 import (
+	"maps"
+
 	"github.com/google/uuid"
 
 	"tenantcatalogue/events"
@@ -21,7 +23,7 @@ import (
 // Name and Format are those of the view.
 const (
 	Name   = "tenants"
-	Format = 1
+	Format = 2
 )
 
 // Record is a tenant as the catalogue knows it now.
@@ -49,7 +51,7 @@ const (
 // New is the view's projector.
 func New() *projectors.EntityView {
 	return &projectors.EntityView{
-		ViewName: Name, ViewFormat: Format, Heads: true, Index: index,
+		ViewName: Name, ViewFormat: Format, Whole: true, Index: index,
 		Kinds: []events.EntityKind{events.EntityTenant, events.EntityPlacement},
 	}
 }
@@ -72,25 +74,34 @@ func index(a events.Aggregate, e events.Entity) ([][]byte, error) {
 	return keys, nil
 }
 
+// Clone is a copy that shares no map with the record.
+func (r Record) Clone() Record {
+	r.Metadata, r.Flags = maps.Clone(r.Metadata), maps.Clone(r.Flags)
+	return r
+}
+
 // Get reads a tenant. The error matches projectors.ErrQuarantined when its
 // record is not to be trusted.
 func Get(r viewdb.Reader, id events.TenantID) (record Record, found bool, err error) {
-	about := events.OfTenant(id)
-	record.ID = id
-	record.Tenant, found, err = projectors.Entity[events.Tenant](r, about, events.Tenant{}.EntityKey())
-	if err != nil || !found {
-		return Record{}, false, err
-	}
-	record.Placement, _, err = projectors.Entity[events.Placement](r, about, events.Placement{}.EntityKey())
+	return viewdb.Decoded(r, projectors.WholeRow(events.OfTenant(id)), decode)
+}
+
+func decode(row, raw []byte) (record Record, found bool, err error) {
+	w, err := projectors.DecodeWhole(row, raw)
 	if err != nil {
 		return Record{}, false, err
 	}
-	head, err := projectors.HeadOf(r, about)
-	if err != nil {
-		return Record{}, false, err
+	for _, e := range w.Entities {
+		switch e := e.(type) {
+		case events.Tenant:
+			record.Tenant, found = e, true
+		case events.Placement:
+			record.Placement = e
+		}
 	}
-	record.Epoch, record.Version, record.Seq = head.Epoch, head.Version, head.Seq
-	return record, true, nil
+	record.ID = w.About.Tenant()
+	record.Epoch, record.Version, record.Seq = w.Head.Epoch, w.Head.Version, w.Head.Seq
+	return record, found, nil
 }
 
 // ByCloudID reads the tenant that its owner knows by a cloud id; the error is
