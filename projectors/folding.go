@@ -240,8 +240,8 @@ func (f *folding) keys() []events.EntityKey {
 
 // flushWhole writes the aggregate's only row.
 func (f *folding) flushWhole(out rowSink, keys []events.EntityKey) error {
-	if f.unpacked {
-		list := make(events.Entities, 0, len(keys))
+	if f.unpacked || f.whole.entities == nil {
+		var list events.Entities
 		for _, key := range keys {
 			if e := f.entries[key].current(); e != nil {
 				list = append(list, e)

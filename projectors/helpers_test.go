@@ -232,14 +232,7 @@ type wholeRow struct {
 func (w *wholeRow) Fields(c *wire.Coder) {
 	wire.Struct(c, &w.head)
 	wire.Struct(c, &w.quarantine)
-	var raw []byte
-	if len(w.entities) > 0 {
-		list := wire.NewWriter()
-		defer list.Release()
-		w.entities.Wire(list)
-		raw, _ = list.Written()
-	}
-	wire.Bytes(c, &raw)
+	w.entities.Wire(c)
 }
 
 func encodeEntity(t testing.TB, e events.Entity) string {

@@ -10,58 +10,86 @@ import (
 	"tenantcatalogue/projectors/viewdb"
 )
 
-// Whole is all that a view keeps of an aggregate, where that is one row (see
-// EntityView.Whole).
-type Whole struct {
-	About    events.Aggregate
-	Head     catalogue.Head
-	Entities events.Entities // in key order
-}
+// A view that keeps aggregates whole has one row of each, which begins where the
+// rows of entities begin that other views have: its head, why it is not to be
+// trusted, and its entities.
 
 // WholeRow is the key of an aggregate's row in a view that keeps it whole.
 func WholeRow(a events.Aggregate) []byte {
 	return a.AppendKey(append(make([]byte, 0, wholeRowSize), rowEntity))
 }
 
+// wholeRowSize is the length of such a key: the prefix and the aggregate.
+const wholeRowSize = 1 + 17
+
+// Into says where an entity of a kind is to be read into; nil: it is not wanted.
+type Into func(kind events.EntityKind) wire.Fields
+
 // DecodeWhole decodes what stands at a WholeRow. The error matches ErrQuarantined
 // when it is not to be trusted, and viewdb.ErrCorrupt when it is nonsense.
-func DecodeWhole(row, raw []byte) (w Whole, err error) {
-	w.About, _ = events.AggregateFromKey(row[1:])
-	in, err := readWhole(w.About, raw)
-	if err != nil {
-		return Whole{}, err
+func DecodeWhole(row, raw []byte, into Into) (a events.Aggregate, head catalogue.Head, err error) {
+	a, _ = events.AggregateFromKey(row[1:])
+	w := wholeReader{into: into}
+	c := wire.NewReader(raw)
+	defer c.Release()
+	c.ShareTexts()
+	wire.Struct(c, &w)
+	switch err := c.End(); {
+	case err != nil:
+		return a, head, corrupt(a, err)
+	case w.quarantine.Seq > 0:
+		return a, head, w.quarantine.of(a)
 	}
-	if in.quarantine.Seq > 0 {
-		return Whole{}, in.quarantine.of(w.About)
-	}
-	w.Head = in.head
-	w.Entities, err = in.unpack(w.About)
-	return w, err
+	return a, w.head, nil
 }
 
-// wholeRow is the row itself. It begins where the rows of entities begin that
-// other views have.
+// wholeReader reads a wholeRow with its entities.
+type wholeReader struct {
+	head       catalogue.Head
+	quarantine Quarantine
+	into       Into
+}
+
+// Fields lists the fields in the order of the wire.
+func (w *wholeReader) Fields(c *wire.Coder) {
+	wire.Struct(c, &w.head)
+	wire.Struct(c, &w.quarantine)
+	var none []struct{}
+	wire.Pairs(c, &none, func(_ *struct{}, c *wire.Coder) {
+		var kind events.EntityKind
+		wire.Uint(c, &kind)
+		if to := w.into(kind); to != nil {
+			wire.Struct(c, to)
+			return
+		}
+		var unwanted []byte
+		wire.Raw(c, &unwanted)
+	})
+}
+
+// wholeRow is the row as it is folded. Most events change the head only: its
+// entities are decoded when somebody needs them.
 type wholeRow struct {
 	head       catalogue.Head
 	quarantine Quarantine // zero: there is none
-	entities   []byte     // as events.Entities writes them; nil: there are none
+	entities   []byte     // as events.Entities writes them; nil: the row is new
 }
 
-// wholeRowSize is the length of such a row's key: the prefix and the aggregate.
-const wholeRowSize = 1 + 17
-
-// Fields lists the fields in the order of the wire. The entities that are read
-// are part of the input, to be decoded when somebody needs them: most events
-// change the head only.
+// Fields lists the fields in the order of the wire. The entities that are read are
+// part of the input.
 func (w *wholeRow) Fields(c *wire.Coder) {
 	wire.Struct(c, &w.head)
 	wire.Struct(c, &w.quarantine)
-	wire.Borrowed(c, &w.entities)
+	wire.Raw(c, &w.entities)
+}
+
+func corrupt(a events.Aggregate, err error) error {
+	return fmt.Errorf("%w: %s: %w", viewdb.ErrCorrupt, a, err)
 }
 
 func readWhole(a events.Aggregate, raw []byte) (w wholeRow, err error) {
 	if err = wire.Unmarshal(raw, &w); err != nil {
-		err = fmt.Errorf("%w: %s: %w", viewdb.ErrCorrupt, a, err)
+		err = corrupt(a, err)
 	}
 	return w, err
 }
@@ -76,17 +104,13 @@ func (w *wholeRow) unpack(a events.Aggregate) (list events.Entities, err error) 
 	c.ShareTexts()
 	list.Wire(c)
 	if err = c.End(); err != nil {
-		err = fmt.Errorf("%w: %s: %w", viewdb.ErrCorrupt, a, err)
+		err = corrupt(a, err)
 	}
 	return list, err
 }
 
 // pack encodes entities, which are in key order.
 func (w *wholeRow) pack(list events.Entities) error {
-	w.entities = nil
-	if len(list) == 0 {
-		return nil
-	}
 	c := wire.NewWriter()
 	defer c.Release()
 	list.Wire(c)

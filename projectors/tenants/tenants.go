@@ -16,6 +16,7 @@ import (
 	"github.com/google/uuid"
 
 	"tenantcatalogue/events"
+	"tenantcatalogue/events/wire"
 	"tenantcatalogue/projectors"
 	"tenantcatalogue/projectors/viewdb"
 )
@@ -86,22 +87,23 @@ func Get(r viewdb.Reader, id events.TenantID) (record Record, found bool, err er
 	return viewdb.Decoded(r, projectors.WholeRow(events.OfTenant(id)), decode)
 }
 
-func decode(row, raw []byte) (record Record, found bool, err error) {
-	w, err := projectors.DecodeWhole(row, raw)
-	if err != nil {
+func decode(row, raw []byte) (Record, bool, error) {
+	var record Record
+	about, head, err := projectors.DecodeWhole(row, raw, func(kind events.EntityKind) wire.Fields {
+		switch kind {
+		case events.EntityTenant:
+			return &record.Tenant
+		case events.EntityPlacement:
+			return &record.Placement
+		}
+		return nil
+	})
+	if err != nil || record.Status == "" {
 		return Record{}, false, err
 	}
-	for _, e := range w.Entities {
-		switch e := e.(type) {
-		case events.Tenant:
-			record.Tenant, found = e, true
-		case events.Placement:
-			record.Placement = e
-		}
-	}
-	record.ID = w.About.Tenant()
-	record.Epoch, record.Version, record.Seq = w.Head.Epoch, w.Head.Version, w.Head.Seq
-	return record, found, nil
+	record.ID = about.Tenant()
+	record.Epoch, record.Version, record.Seq = head.Epoch, head.Version, head.Seq
+	return record, true, nil
 }
 
 // ByCloudID reads the tenant that its owner knows by a cloud id; the error is

@@ -51,7 +51,7 @@ func decoded[T Cloner[T]](r rows, key []byte, decode Decode[T]) (v T, found bool
 	}
 	rec := record{hash: place.hash, at: kept.now(r.at)}
 	v, found, size, err := decodedRow(r, key, decode)
-	if err == nil && size <= maxRecordBytes && place.askedAgain() {
+	if err == nil && size <= maxRecordBytes && place.worth() {
 		rec.key = string(key)
 		if found {
 			rec.value = v.Clone()
@@ -160,11 +160,19 @@ func (p place) find(key []byte, at int64) *record {
 	return nil
 }
 
-// askedAgain tells whether a key that is not kept is worth it: of the keys that
-// share its place, it was the last to be asked for, too. One pass over many rows
-// leaves nothing behind.
-func (p place) askedAgain() bool {
-	return p.set != nil && p.set.missed.Swap(p.hash) == p.hash
+// worth tells whether the record of a key that was asked for is worth keeping: if
+// there is room, or if the key was the last to be asked for, too, of those that
+// share its place. One pass over many rows drives nothing out.
+func (p place) worth() bool {
+	if p.set == nil {
+		return false
+	}
+	for i := range p.set.records {
+		if p.set.records[i].Load() == nil {
+			return true
+		}
+	}
+	return p.set.missed.Swap(p.hash) == p.hash
 }
 
 // now is the place at which a read begins.
@@ -182,11 +190,17 @@ func (r *records) keep(p place, rec *record) {
 	if now := r.commits.Load(); rec.at != now || now%2 != 0 {
 		return
 	}
-	if p.find([]byte(rec.key), live) != nil {
-		return // somebody else was faster
+	at := p.set.oldest
+	for i := range p.set.records {
+		switch there := p.set.records[i].Load(); {
+		case there == nil:
+			at = i
+		case there.key == rec.key:
+			return // somebody else was faster
+		}
 	}
-	p.set.records[p.set.oldest].Store(rec)
-	p.set.oldest = (p.set.oldest + 1) % len(p.set.records)
+	p.set.records[at].Store(rec)
+	p.set.oldest = (at + 1) % len(p.set.records)
 }
 
 // begin begins a commit; end ends it. What it changes is forgotten in between.
