@@ -107,7 +107,7 @@ func checkWhole(t *testing.T, r viewdb.Reader, about events.Aggregate, head cata
 	if err != nil || !found {
 		t.Fatalf("%s: %v, %v", about, found, err)
 	}
-	a, got, err := projectors.DecodeWhole(row, raw, nothing)
+	a, got, err := projectors.DecodeWhole(row, raw, nothing{})
 	if err != nil || a != about {
 		t.Errorf("%s is %s, %v", about, a, err)
 	}
@@ -117,7 +117,9 @@ func checkWhole(t *testing.T, r viewdb.Reader, about events.Aggregate, head cata
 }
 
 // nothing reads no entity.
-func nothing(events.EntityKind) wire.Fields { return nil }
+type nothing struct{}
+
+func (nothing) Into(events.EntityKind) wire.Fields { return nil }
 
 // A tenant that is deleted takes its rows out of every view, contacts aside, and
 // a restoration puts the very same rows back.

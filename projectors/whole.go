@@ -3,6 +3,7 @@ package projectors
 import (
 	"bytes"
 	"fmt"
+	"sync"
 
 	"tenantcatalogue/catalogue"
 	"tenantcatalogue/events"
@@ -22,18 +23,26 @@ func WholeRow(a events.Aggregate) []byte {
 // wholeRowSize is the length of such a key: the prefix and the aggregate.
 const wholeRowSize = 1 + 17
 
-// Into says where an entity of a kind is to be read into; nil: it is not wanted.
-type Into func(kind events.EntityKind) wire.Fields
+// Into is what a row is read into.
+type Into interface {
+	// Into says where an entity of a kind belongs; nil: it is not wanted.
+	Into(kind events.EntityKind) wire.Fields
+}
 
 // DecodeWhole decodes what stands at a WholeRow. The error matches ErrQuarantined
 // when it is not to be trusted, and viewdb.ErrCorrupt when it is nonsense.
 func DecodeWhole(row, raw []byte, into Into) (a events.Aggregate, head catalogue.Head, err error) {
 	a, _ = events.AggregateFromKey(row[1:])
-	w := wholeReader{into: into}
+	w, _ := wholeReaders.Get().(*wholeReader)
+	defer func() {
+		*w = wholeReader{}
+		wholeReaders.Put(w)
+	}()
+	w.into = into
 	c := wire.NewReader(raw)
 	defer c.Release()
 	c.ShareTexts()
-	wire.Struct(c, &w)
+	wire.Struct(c, w)
 	switch err := c.End(); {
 	case err != nil:
 		return a, head, corrupt(a, err)
@@ -43,27 +52,30 @@ func DecodeWhole(row, raw []byte, into Into) (a events.Aggregate, head catalogue
 	return a, w.head, nil
 }
 
+// wholeReaders are lent: what a field list works on must have an address.
+var wholeReaders = sync.Pool{New: func() any { return new(wholeReader) }}
+
 // wholeReader reads a wholeRow with its entities.
 type wholeReader struct {
 	head       catalogue.Head
 	quarantine Quarantine
 	into       Into
+	kind       events.EntityKind // of the entity that comes
+	none       []struct{}
+	unwanted   []byte
 }
 
 // Fields lists the fields in the order of the wire.
 func (w *wholeReader) Fields(c *wire.Coder) {
 	wire.Struct(c, &w.head)
 	wire.Struct(c, &w.quarantine)
-	var none []struct{}
-	wire.Pairs(c, &none, func(_ *struct{}, c *wire.Coder) {
-		var kind events.EntityKind
-		wire.Uint(c, &kind)
-		if to := w.into(kind); to != nil {
+	wire.Pairs(c, &w.none, func(_ *struct{}, c *wire.Coder) {
+		wire.Uint(c, &w.kind)
+		if to := w.into.Into(w.kind); to != nil {
 			wire.Struct(c, to)
-			return
+		} else {
+			wire.Raw(c, &w.unwanted)
 		}
-		var unwanted []byte
-		wire.Raw(c, &unwanted)
 	})
 }
 

@@ -7,11 +7,14 @@
 // have them. A URL that a tenant has given up by being renamed finds nothing
 // here; package contacts knows it.
 //
-// Read from one viewdb.Snapshot, so that index and record are of one moment.
+// Read from one viewdb.Snapshot, so that index and record are of one moment. A
+// record is one row, and those that are asked for again and again are kept
+// decoded (see viewdb.Decoded): what Get returns is the caller's own.
 package tenants
 
 import (
 	"maps"
+	"sync"
 
 	"github.com/google/uuid"
 
@@ -88,22 +91,34 @@ func Get(r viewdb.Reader, id events.TenantID) (record Record, found bool, err er
 }
 
 func decode(row, raw []byte) (Record, bool, error) {
-	var record Record
-	about, head, err := projectors.DecodeWhole(row, raw, func(kind events.EntityKind) wire.Fields {
-		switch kind {
-		case events.EntityTenant:
-			return &record.Tenant
-		case events.EntityPlacement:
-			return &record.Placement
-		}
-		return nil
-	})
+	lent, _ := places.Get().(*place)
+	about, head, err := projectors.DecodeWhole(row, raw, lent)
+	record := lent.record
+	lent.record = Record{}
+	places.Put(lent)
 	if err != nil || record.Status == "" {
 		return Record{}, false, err
 	}
 	record.ID = about.Tenant()
 	record.Epoch, record.Version, record.Seq = head.Epoch, head.Version, head.Seq
 	return record, true, nil
+}
+
+// places are lent to read records into: what a field list works on must have an
+// address.
+var places = sync.Pool{New: func() any { return new(place) }}
+
+type place struct{ record Record }
+
+// Into places the entities of a tenant.
+func (p *place) Into(kind events.EntityKind) wire.Fields {
+	switch kind {
+	case events.EntityTenant:
+		return &p.record.Tenant
+	case events.EntityPlacement:
+		return &p.record.Placement
+	}
+	return nil
 }
 
 // ByCloudID reads the tenant that its owner knows by a cloud id; the error is

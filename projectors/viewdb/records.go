@@ -49,14 +49,14 @@ func decoded[T Cloner[T]](r rows, key []byte, decode Decode[T]) (v T, found bool
 			return v.Clone(), true, nil
 		}
 	}
-	rec := record{hash: place.hash, at: kept.now(r.at)}
+	at := kept.now(r.at)
 	v, found, size, err := decodedRow(r, key, decode)
 	if err == nil && size <= maxRecordBytes && place.worth() {
-		rec.key = string(key)
+		rec := &record{key: string(key), hash: place.hash, at: at}
 		if found {
 			rec.value = v.Clone()
 		}
-		kept.keep(place, &rec)
+		kept.keep(place, rec)
 	}
 	return v, found, err
 }
