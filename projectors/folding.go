@@ -54,7 +54,7 @@ func (f *folding) start(about events.Aggregate) {
 
 // load reads the aggregate's only row.
 func (f *folding) load() error {
-	raw, found, err := f.store.Get(f.row(rowEntity))
+	raw, found, err := f.store.Get(f.row())
 	if err != nil || !found {
 		return err
 	}
@@ -258,7 +258,7 @@ func (f *folding) flushWhole(out rowSink, keys []events.EntityKey) error {
 	if err != nil {
 		return err
 	}
-	return out.Set(f.row(rowEntity), raw)
+	return out.Set(f.row(), raw)
 }
 
 func (f *folding) flushEntity(out rowSink, key events.EntityKey) error {
@@ -280,13 +280,13 @@ func (f *folding) flushEntity(out rowSink, key events.EntityKey) error {
 	case e.now == nil && f.store == nil:
 		return nil
 	case e.now == nil:
-		return out.Delete(key.Append(f.row(rowEntity)))
+		return out.Delete(key.Append(f.row()))
 	}
 	raw, err := events.EncodeEntity(e.now)
 	if err != nil {
 		return err
 	}
-	return out.Set(key.Append(f.row(rowEntity)), raw)
+	return out.Set(key.Append(f.row()), raw)
 }
 
 // flushIndex writes the index entries that come and takes away those that go.
@@ -327,10 +327,10 @@ func (f *folding) setIndex(out rowSink, key []byte) error {
 	return out.Set(f.key, nil)
 }
 
-// row is the aggregate's row of a kind, or the beginning of it; valid until the
-// next one.
-func (f *folding) row(kind byte) []byte {
-	f.key = f.about.AppendKey(append(f.key[:0], kind))
+// row is the aggregate's only row, or the beginning of its entities' rows; valid
+// until the next key.
+func (f *folding) row() []byte {
+	f.key = f.about.AppendKey(append(f.key[:0], rowEntity))
 	return f.key
 }
 

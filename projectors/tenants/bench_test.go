@@ -54,6 +54,7 @@ func BenchmarkGet(b *testing.B) {
 	}
 	each := func(among int, read func(events.TenantID) (bool, error)) func(b *testing.B) {
 		return func(b *testing.B) {
+			b.Helper()
 			b.ReportAllocs()
 			var took []time.Duration
 			for b.Loop() {

@@ -134,7 +134,10 @@ func TestDecodedWhileCommitting(t *testing.T) {
 }
 
 func raise(to *atomic.Uint64, n uint64) {
-	for old := to.Load(); old < n && !to.CompareAndSwap(old, n); old = to.Load() {
+	for {
+		if old := to.Load(); old >= n || to.CompareAndSwap(old, n) {
+			return
+		}
 	}
 }
 
