@@ -62,7 +62,7 @@ type EntityKey struct {
 // Append appends the key's bytes: the kind and the id.
 func (k EntityKey) Append(dst []byte) []byte { return append(append(dst, byte(k.Kind)), k.ID...) }
 
-// Entity is a piece of an aggregate's state that stands in a row of its own:
+// Entity is a piece of an aggregate's state that can stand in a row of its own:
 // the tenant's record, a product, a member. The whole state of an aggregate is
 // its entities. An entity is an immutable value: to change it, put another.
 type Entity interface {

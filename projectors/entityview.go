@@ -1,6 +1,7 @@
 package projectors
 
 import (
+	"fmt"
 	"slices"
 
 	"tenantcatalogue/catalogue"
@@ -13,14 +14,17 @@ import (
 // rows:
 //
 //	e <aggregate 17> <kind 1> <entity id>   an entity, as events.EncodeEntity writes it
-//	h <aggregate 17>                        a catalogue.Head, if Heads is set
+//	e <aggregate 17>                        instead, if Whole is set: its head, why it is quarantined, its entities
 //	q <aggregate 17>                        a Quarantine
 //	x <index key>                           an index entry, without a value
 type EntityView struct {
 	ViewName   string
 	ViewFormat uint32
 	Kinds      []events.EntityKind
-	Heads      bool // keep the heads of the aggregates that have such entities
+	// Whole keeps an aggregate's entities in one row, and its head with them, so
+	// that it is read and written at once. It is for aggregates that have few of
+	// these entities.
+	Whole bool
 	// Index, when set, gives the index keys of an entity; they come and go with
 	// it. Each names the entity's aggregate, so that no two entities share one
 	// (see IndexEntry).
@@ -36,7 +40,6 @@ type EntityView struct {
 // The prefixes of the rows.
 const (
 	rowEntity     = 'e'
-	rowHead       = 'h'
 	rowQuarantine = 'q'
 	rowIndex      = 'x'
 )
@@ -45,6 +48,14 @@ const (
 type Quarantine struct {
 	Seq events.Seq `json:"seq"` // the event that could not be read or folded
 	Why string     `json:"why"`
+}
+
+// Clone is itself: it shares nothing.
+func (q Quarantine) Clone() Quarantine { return q }
+
+// of is the error that says so of an aggregate.
+func (q Quarantine) of(a events.Aggregate) error {
+	return fmt.Errorf("%w: %s since event %d: %s", ErrQuarantined, a, q.Seq, q.Why)
 }
 
 // Fields lists the fields in the order of the wire.
@@ -71,14 +82,14 @@ const (
 	concernsState
 )
 
-// concern tells what an event is to the view: its type decides. Keeping heads,
-// the view follows every event of its aggregates.
+// concern tells what an event is to the view: its type decides. Keeping aggregates
+// whole, the view follows every event of theirs.
 func (v *EntityView) concern(p events.Payload) concern {
 	if slices.ContainsFunc(v.Kinds, func(kind events.EntityKind) bool { return catalogue.Touches(p, kind) }) {
 		return concernsState
 	}
 	about := p.EventType().About()
-	if v.Heads && slices.ContainsFunc(v.Kinds, func(kind events.EntityKind) bool { return kind.Of() == about }) {
+	if v.Whole && slices.ContainsFunc(v.Kinds, func(kind events.EntityKind) bool { return kind.Of() == about }) {
 		return concernsHead
 	}
 	return concernsNothing
@@ -104,8 +115,8 @@ func (v *EntityView) Project(b *viewdb.Batch, recorded []Recorded) error {
 type projection struct {
 	view  *EntityView
 	batch *viewdb.Batch
-	of    map[events.Aggregate]*folding // nil: quarantined before
-	out   map[events.Aggregate]Quarantine
+	of    map[events.Aggregate]*folding
+	out   map[events.Aggregate]Quarantine // nil: not read
 }
 
 func (p *projection) add(r Recorded) error {
@@ -133,18 +144,26 @@ func (p *projection) folding(about events.Aggregate) (*folding, error) {
 	if f := p.of[about]; f != nil {
 		return f, nil
 	}
-	if p.out == nil {
-		var err error
-		if p.out, err = Quarantined(p.batch); err != nil {
+	f := &folding{view: p.view, about: about, store: p.batch, entries: map[events.EntityKey]entry{}}
+	if p.view.Whole {
+		if err := f.load(); err != nil {
 			return nil, err
 		}
-	}
-	f := &folding{view: p.view, about: about, store: p.batch, entries: map[events.EntityKey]entry{}}
-	if q, out := p.out[about]; out {
+	} else if err := p.readOut(); err != nil {
+		return nil, err
+	} else if q, out := p.out[about]; out {
 		f.quarantine = &q
 	}
 	p.of[about] = f
 	return f, nil
+}
+
+// readOut reads what is quarantined, once.
+func (p *projection) readOut() (err error) {
+	if p.out == nil {
+		p.out, err = Quarantined(p.batch)
+	}
+	return err
 }
 
 // Gather begins to make the view's rows aggregate by aggregate.
@@ -175,7 +194,7 @@ func (g *entityGatherer) Add(p *Past) error {
 	c, known := g.concerns[p.Type]
 	if known && c != concernsState && !p.Unreadable {
 		if c == concernsHead {
-			return g.advance(events.Event{Seq: p.Seq})
+			g.advance(events.Event{Seq: p.Seq})
 		}
 		return nil
 	}
@@ -218,7 +237,5 @@ func (loadSink) Delete([]byte) error { return nil }
 func entityRow(a events.Aggregate, key events.EntityKey) []byte {
 	return key.Append(a.AppendKey([]byte{rowEntity}))
 }
-
-func headRow(a events.Aggregate) []byte { return a.AppendKey([]byte{rowHead}) }
 
 func indexRow(key []byte) []byte { return append([]byte{rowIndex}, key...) }

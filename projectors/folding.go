@@ -3,6 +3,7 @@ package projectors
 import (
 	"bytes"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -21,9 +22,11 @@ type folding struct {
 	store viewdb.Reader // the rows before; nil: there are none
 
 	entries    map[events.EntityKey]entry
-	head       *catalogue.Head // nil: not read
+	whole      wholeRow // of a view that keeps aggregates whole: the row before, with the head now
+	unpacked   bool     // the entities of whole are among the entries
 	lasting    [][]byte
 	quarantine *Quarantine
+	touched    bool  // there is something to flush
 	failed     error // the store's own failure, as against an event's
 	key        []byte
 }
@@ -46,13 +49,42 @@ func (e entry) current() events.Entity {
 // start makes the folding that of an aggregate, without changes.
 func (f *folding) start(about events.Aggregate) {
 	clear(f.entries)
-	f.about, f.head, f.lasting, f.quarantine = about, nil, nil, nil
+	f.about, f.lasting, f.quarantine = about, nil, nil
+	f.whole, f.unpacked, f.touched = wholeRow{}, false, false
+}
+
+// load reads the aggregate's only row.
+func (f *folding) load() error {
+	raw, found, err := f.store.Get(f.row())
+	if err != nil || !found {
+		return err
+	}
+	if f.whole, err = readWhole(f.about, raw); err == nil && f.whole.quarantine.Seq > 0 {
+		f.quarantine = &f.whole.quarantine
+	}
+	return err
+}
+
+// unpack makes entries of the entities of the aggregate's only row.
+func (f *folding) unpack() error {
+	if !f.view.Whole || f.unpacked {
+		return nil
+	}
+	list, err := f.whole.unpack(f.about)
+	for _, e := range list {
+		f.entries[e.EntityKey()] = entry{before: e, read: true}
+	}
+	f.unpacked = err == nil
+	return err
 }
 
 // fold applies an event that concerns the view. One that does not fit
 // quarantines the aggregate; errors are the store's.
 func (f *folding) fold(e events.Event, c concern) error {
 	if c == concernsState {
+		if err := f.unpack(); err != nil {
+			return err
+		}
 		if why := catalogue.Evolve(f, e); f.failed != nil {
 			return f.failed
 		} else if why != nil {
@@ -63,32 +95,22 @@ func (f *folding) fold(e events.Event, c concern) error {
 			f.lasting = append(f.lasting, f.view.Lasting(e)...)
 		}
 	}
-	return f.advance(e)
+	f.advance(e)
+	return nil
 }
 
 // advance moves the head past an event. Of one that does not concern the state,
 // the Seq is enough.
-func (f *folding) advance(e events.Event) error {
-	if !f.view.Heads {
-		return nil
+func (f *folding) advance(e events.Event) {
+	f.touched = true
+	if f.view.Whole {
+		f.whole.head = f.whole.head.Advance(e)
 	}
-	if f.head == nil {
-		f.head = &catalogue.Head{}
-		if f.store != nil {
-			head, err := HeadOf(f.store, f.about)
-			if err != nil {
-				return err
-			}
-			*f.head = head
-		}
-	}
-	*f.head = f.head.Advance(e)
-	return nil
 }
 
 // putOut quarantines the aggregate because of an event.
 func (f *folding) putOut(seq events.Seq, why error) {
-	f.quarantine = &Quarantine{Seq: seq, Why: why.Error()}
+	f.quarantine, f.touched = &Quarantine{Seq: seq, Why: why.Error()}, true
 }
 
 // Keeps tells whether the view is about this kind.
@@ -108,8 +130,8 @@ func (f *folding) Get(key events.EntityKey) (events.Entity, error) {
 
 func (f *folding) read(key events.EntityKey, e *entry) (err error) {
 	e.read = true
-	if f.store == nil {
-		return nil
+	if f.view.Whole || f.store == nil {
+		return nil // what there was is known
 	}
 	e.before, err = getEntity(f.store, f.about, key)
 	return f.note(err)
@@ -151,7 +173,7 @@ func (f *folding) Clear(kind events.EntityKind) error {
 			f.change(key, nil)
 		}
 	}
-	if f.store == nil {
+	if f.view.Whole || f.store == nil {
 		return nil
 	}
 	prefix := entityRow(f.about, events.EntityKey{Kind: kind})
@@ -177,18 +199,10 @@ type rowSink interface {
 // flush writes what has changed: of each kind of row in the order of the keys,
 // an index entry only where it comes or goes.
 func (f *folding) flush(out rowSink) error {
-	keys := make([]events.EntityKey, 0, len(f.entries))
-	for key, e := range f.entries {
-		if e.changed {
-			keys = append(keys, key)
-		}
+	if !f.touched {
+		return nil
 	}
-	slices.SortFunc(keys, func(a, b events.EntityKey) int {
-		if a.Kind != b.Kind {
-			return int(a.Kind) - int(b.Kind)
-		}
-		return strings.Compare(a.ID, b.ID)
-	})
+	keys := f.keys()
 	for _, key := range keys {
 		if err := f.flushEntity(out, key); err != nil {
 			return err
@@ -200,12 +214,8 @@ func (f *folding) flush(out rowSink) error {
 			return err
 		}
 	}
-	if f.head != nil {
-		raw, err := events.Marshal(f.head)
-		if err != nil {
-			return err
-		}
-		if err := out.Set(f.row(rowHead), raw); err != nil {
+	if f.view.Whole {
+		if err := f.flushWhole(out, keys); err != nil {
 			return err
 		}
 	}
@@ -215,8 +225,49 @@ func (f *folding) flush(out rowSink) error {
 	return nil
 }
 
+// keys lists the entries in key order.
+func (f *folding) keys() []events.EntityKey {
+	if len(f.entries) == 0 {
+		return nil
+	}
+	keys := slices.AppendSeq(make([]events.EntityKey, 0, len(f.entries)), maps.Keys(f.entries))
+	slices.SortFunc(keys, func(a, b events.EntityKey) int {
+		if a.Kind != b.Kind {
+			return int(a.Kind) - int(b.Kind)
+		}
+		return strings.Compare(a.ID, b.ID)
+	})
+	return keys
+}
+
+// flushWhole writes the aggregate's only row.
+func (f *folding) flushWhole(out rowSink, keys []events.EntityKey) error {
+	if f.unpacked || f.whole.entities == nil {
+		var list events.Entities
+		for _, key := range keys {
+			if e := f.entries[key].current(); e != nil {
+				list = append(list, e)
+			}
+		}
+		if err := f.whole.pack(list); err != nil {
+			return err
+		}
+	}
+	if f.quarantine != nil {
+		f.whole.quarantine = *f.quarantine
+	}
+	raw, err := events.Marshal(&f.whole)
+	if err != nil {
+		return err
+	}
+	return out.Set(f.row(), raw)
+}
+
 func (f *folding) flushEntity(out rowSink, key events.EntityKey) error {
 	e := f.entries[key]
+	if !e.changed {
+		return nil
+	}
 	if !e.read && f.view.Index != nil {
 		if err := f.read(key, &e); err != nil {
 			return err
@@ -225,17 +276,19 @@ func (f *folding) flushEntity(out rowSink, key events.EntityKey) error {
 	if err := f.flushIndex(out, e.before, e.now); err != nil {
 		return err
 	}
-	if e.now == nil {
-		if f.store == nil {
-			return nil
-		}
-		return out.Delete(key.Append(f.row(rowEntity)))
+	switch {
+	case f.view.Whole:
+		return nil
+	case e.now == nil && f.store == nil:
+		return nil
+	case e.now == nil:
+		return out.Delete(key.Append(f.row()))
 	}
 	raw, err := events.EncodeEntity(e.now)
 	if err != nil {
 		return err
 	}
-	return out.Set(key.Append(f.row(rowEntity)), raw)
+	return out.Set(key.Append(f.row()), raw)
 }
 
 // flushIndex writes the index entries that come and takes away those that go.
@@ -276,10 +329,10 @@ func (f *folding) setIndex(out rowSink, key []byte) error {
 	return out.Set(f.key, nil)
 }
 
-// row is the aggregate's row of a kind, or the beginning of it; valid until the
-// next one.
-func (f *folding) row(kind byte) []byte {
-	f.key = f.about.AppendKey(append(f.key[:0], kind))
+// row is the aggregate's only row, or the beginning of its entities' rows; valid
+// until the next key.
+func (f *folding) row() []byte {
+	f.key = f.about.AppendKey(append(f.key[:0], rowEntity))
 	return f.key
 }
 

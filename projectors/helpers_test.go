@@ -150,16 +150,17 @@ func wantRows(t testing.TB, v *projectors.EntityView, log []events.Stored) map[s
 	want := map[string]string{}
 	states := map[events.Aggregate]catalogue.MapState{}
 	heads := map[events.Aggregate]catalogue.Head{}
-	quarantined := map[events.Aggregate]bool{}
+	quarantined := map[events.Aggregate]projectors.Quarantine{}
 	for i, s := range log {
 		s.Seq = events.Seq(i + 1)
-		if quarantined[s.About] {
+		if _, out := quarantined[s.About]; out {
 			continue
 		}
 		e, err := events.Decode(s)
 		if err != nil {
-			quarantined[s.About] = true
-			want["q"+string(s.About.Key())] = encode(t, &projectors.Quarantine{Seq: s.Seq, Why: err.Error()})
+			q := projectors.Quarantine{Seq: s.Seq, Why: err.Error()}
+			quarantined[s.About] = q
+			want["q"+string(s.About.Key())] = encode(t, &q)
 			continue
 		}
 		if states[s.About] == nil {
@@ -180,7 +181,9 @@ func wantRows(t testing.TB, v *projectors.EntityView, log []events.Stored) map[s
 			if !slices.Contains(v.Kinds, key.Kind) {
 				continue
 			}
-			want["e"+string(key.Append(a.Key()))] = encodeEntity(t, entity)
+			if !v.Whole {
+				want["e"+string(key.Append(a.Key()))] = encodeEntity(t, entity)
+			}
 			keys, err := v.Index(a, entity)
 			if err != nil {
 				t.Fatal(err)
@@ -189,12 +192,47 @@ func wantRows(t testing.TB, v *projectors.EntityView, log []events.Stored) map[s
 				want["x"+string(k)] = ""
 			}
 		}
-		if v.Heads && slices.ContainsFunc(v.Kinds, func(k events.EntityKind) bool { return k.Of() == a.Kind }) {
-			head := heads[a]
-			want["h"+string(a.Key())] = encode(t, &head)
-		}
+	}
+	if v.Whole {
+		wantWholeRows(t, v, want, states, heads, quarantined)
 	}
 	return want
+}
+
+// wantWholeRows adds the rows of a view that keeps aggregates whole.
+func wantWholeRows(t testing.TB, v *projectors.EntityView, want map[string]string, states map[events.Aggregate]catalogue.MapState,
+	heads map[events.Aggregate]catalogue.Head, quarantined map[events.Aggregate]projectors.Quarantine,
+) {
+	t.Helper()
+	for a, state := range states {
+		if slices.ContainsFunc(v.Kinds, func(k events.EntityKind) bool { return k.Of() == a.Kind }) {
+			row := wholeRow{head: heads[a], quarantine: quarantined[a]}
+			for _, e := range state.Entities() {
+				if v.Keeps(e.EntityKey().Kind) {
+					row.entities = append(row.entities, e)
+				}
+			}
+			want["e"+string(a.Key())] = encode(t, &row)
+		}
+	}
+	for a, q := range quarantined {
+		if _, has := want["e"+string(a.Key())]; !has {
+			want["e"+string(a.Key())] = encode(t, &wholeRow{quarantine: q})
+		}
+	}
+}
+
+// wholeRow is the row of a view that keeps aggregates whole.
+type wholeRow struct {
+	head       catalogue.Head
+	quarantine projectors.Quarantine
+	entities   events.Entities
+}
+
+func (w *wholeRow) Fields(c *wire.Coder) {
+	wire.Struct(c, &w.head)
+	wire.Struct(c, &w.quarantine)
+	w.entities.Wire(c)
 }
 
 func encodeEntity(t testing.TB, e events.Entity) string {

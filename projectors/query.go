@@ -1,8 +1,7 @@
 package projectors
 
 import (
-	"crypto/sha256"
-	"encoding/binary"
+	"errors"
 	"fmt"
 
 	"tenantcatalogue/catalogue"
@@ -10,7 +9,7 @@ import (
 	"tenantcatalogue/projectors/viewdb"
 )
 
-// Entity reads one entity of a view. The error matches ErrQuarantined when its
+// Entity reads one entity of a view that has a row for each. The error matches ErrQuarantined when its
 // aggregate's rows are not to be trusted.
 func Entity[E events.Entity](r viewdb.Reader, a events.Aggregate, key events.EntityKey) (entity E, found bool, err error) {
 	if err := Trusted(r, a); err != nil {
@@ -24,7 +23,8 @@ func Entity[E events.Entity](r viewdb.Reader, a events.Aggregate, key events.Ent
 	return entity, err == nil, err
 }
 
-// Entities reads every entity of a kind of an aggregate, in key order.
+// Entities reads every entity of a kind of an aggregate, in key order, from a
+// view that has a row for each.
 func Entities[E events.Entity](r viewdb.Reader, a events.Aggregate, kind events.EntityKind) ([]E, error) {
 	if err := Trusted(r, a); err != nil {
 		return nil, err
@@ -50,6 +50,9 @@ func ReadState(r viewdb.Reader, a events.Aggregate) (catalogue.MapState, error) 
 	prefix := a.AppendKey([]byte{rowEntity})
 	out := catalogue.MapState{}
 	err := r.Scan(prefix, viewdb.PrefixEnd(prefix), func(row, raw []byte) error {
+		if len(row) == wholeRowSize {
+			return readWholeState(out, a, raw)
+		}
 		e, err := events.DecodeEntity(events.EntityKind(row[len(prefix)]), raw)
 		if err != nil {
 			return fmt.Errorf("%w: %s: %w", viewdb.ErrCorrupt, a, err)
@@ -59,13 +62,17 @@ func ReadState(r viewdb.Reader, a events.Aggregate) (catalogue.MapState, error) 
 	return out, err
 }
 
-// HeadOf reads an aggregate's head from a view that keeps heads.
-func HeadOf(r viewdb.Reader, a events.Aggregate) (h catalogue.Head, err error) {
-	raw, found, err := r.Get(headRow(a))
-	if err == nil && found {
-		err = events.Unmarshal(raw, &h)
+// readWholeState puts the entities of an aggregate's only row into out.
+func readWholeState(out catalogue.MapState, a events.Aggregate, raw []byte) error {
+	w, err := readWhole(a, raw)
+	if err != nil {
+		return err
 	}
-	return h, err
+	list, err := w.unpack(a)
+	for _, e := range list {
+		err = errors.Join(err, out.Put(e))
+	}
+	return err
 }
 
 // ScanIndex calls fn with what follows prefix in each index key that starts
@@ -86,9 +93,9 @@ func Quarantined(r viewdb.Reader) (map[events.Aggregate]Quarantine, error) {
 	out := map[events.Aggregate]Quarantine{}
 	prefix := []byte{rowQuarantine}
 	err := r.Scan(prefix, viewdb.PrefixEnd(prefix), func(row, raw []byte) error {
-		var q Quarantine
-		if err := events.Unmarshal(raw, &q); err != nil {
-			return fmt.Errorf("%w: %w", viewdb.ErrCorrupt, err)
+		q, _, err := decodeQuarantine(row, raw)
+		if err != nil {
+			return err
 		}
 		a, _ := events.AggregateFromKey(row[1:]) // zero: an event that named none of ours
 		out[a] = q
@@ -109,15 +116,18 @@ func SetQuarantine(b rowSink, a events.Aggregate, q Quarantine) error {
 // Trusted is nil, or an error that matches ErrQuarantined and says why the rows of
 // an aggregate are not to be trusted.
 func Trusted(r viewdb.Reader, a events.Aggregate) error {
-	raw, found, err := r.Get(a.AppendKey([]byte{rowQuarantine}))
+	q, found, err := viewdb.Decoded(r, a.AppendKey(append(make([]byte, 0, wholeRowSize), rowQuarantine)), decodeQuarantine)
 	if err != nil || !found {
 		return err
 	}
-	var q Quarantine
+	return q.of(a)
+}
+
+func decodeQuarantine(_, raw []byte) (q Quarantine, found bool, err error) {
 	if err := events.Unmarshal(raw, &q); err != nil {
-		return fmt.Errorf("%w: %w", viewdb.ErrCorrupt, err)
+		return q, false, fmt.Errorf("%w: %w", viewdb.ErrCorrupt, err)
 	}
-	return fmt.Errorf("%w: %s since event %d: %s", ErrQuarantined, a, q.Seq, q.Why)
+	return q, true, nil
 }
 
 func getEntity(r viewdb.Reader, a events.Aggregate, key events.EntityKey) (events.Entity, error) {
@@ -143,39 +153,4 @@ func decodeAs[E events.Entity](a events.Aggregate, kind events.EntityKind, raw [
 		return entity, fmt.Errorf("%w: a %T of %s stands where a %T belongs", viewdb.ErrCorrupt, got, a, entity)
 	}
 	return entity, nil
-}
-
-// Digests gives the digest of what a view keeps of each aggregate, in the form
-// of catalogue.MapState.Digest, in one pass over its rows.
-func Digests(r viewdb.Reader) (map[events.Aggregate][sha256.Size]byte, error) {
-	out := map[events.Aggregate][sha256.Size]byte{}
-	h := sha256.New()
-	var about events.Aggregate
-	var n [8]byte
-	finish := func() {
-		if !about.IsZero() {
-			out[about] = [sha256.Size]byte(h.Sum(nil))
-		}
-		h.Reset()
-	}
-	prefix := []byte{rowEntity}
-	const head = 1 + 17 // prefix and aggregate
-	err := r.Scan(prefix, viewdb.PrefixEnd(prefix), func(row, raw []byte) error {
-		if len(row) < head {
-			return fmt.Errorf("%w: an entity row's key of %d bytes", viewdb.ErrCorrupt, len(row))
-		}
-		a, _ := events.AggregateFromKey(row[1:head])
-		if a != about {
-			finish()
-			about = a
-		}
-		for _, part := range [2][]byte{row[head:], raw} {
-			binary.BigEndian.PutUint64(n[:], uint64(len(part)))
-			h.Write(n[:])
-			h.Write(part)
-		}
-		return nil
-	})
-	finish()
-	return out, err
 }

@@ -62,9 +62,9 @@ func foldInto(t testing.TB, f catalogue.Facts, stored []events.Stored) {
 	}
 }
 
-func digest(t testing.TB, db *viewdb.DB) [32]byte {
+func digest(t testing.TB, db *viewdb.DB) viewdb.Sum {
 	t.Helper()
-	sum, _, err := viewdb.Digest(db)
+	sum, err := viewdb.SumOf(db)
 	if err != nil {
 		t.Fatal(err)
 	}

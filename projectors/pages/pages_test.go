@@ -55,15 +55,15 @@ func TestRows(t *testing.T) {
 	log := logOf(5*pages.Size/2, func(seq int) bool { return seq > pages.Size && seq%2 == 0 })
 	at := view(t, log, func() int { return len(log) })
 	defer func() { _ = at.Close() }()
-	want, rows, err := viewdb.Digest(at)
-	if err != nil || rows != 1+pages.Size+pages.Size/2 {
-		t.Fatalf("%d rows, %v", rows, err)
+	want, err := viewdb.SumOf(at)
+	if err != nil || want.Rows != 1+pages.Size+pages.Size/2 {
+		t.Fatalf("%d rows, %v", want.Rows, err)
 	}
 	rapid.Check(t, func(rt *rapid.T) {
 		largest := rapid.SampledFrom([]int{1, 10, 2 * pages.Size}).Draw(rt, "largest batch")
 		db := view(t, log, func() int { return rapid.IntRange(1, largest).Draw(rt, "batch") })
 		defer func() { _ = db.Close() }()
-		if got, _, err := viewdb.Digest(db); err != nil || got != want {
+		if got, err := viewdb.SumOf(db); err != nil || got != want {
 			rt.Fatalf("the rows differ: %v", err)
 		}
 		after := events.Seq(rapid.IntRange(0, len(log)).Draw(rt, "after"))

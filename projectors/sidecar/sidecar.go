@@ -53,6 +53,9 @@ type Config struct {
 	Views []projectors.Projector
 	// CacheBytes is the block cache that the views share; 64 MiB if 0.
 	CacheBytes int64
+	// Records is how many decoded records each view keeps at hand beside that, of
+	// a tenant some 1 KiB each; 65,536 if 0, none if negative.
+	Records int
 	// Listener hears of what happens to the views.
 	Listener projectors.Listener
 }
@@ -138,7 +141,7 @@ func Open(ctx context.Context, c *client.Client, cfg Config) (*Sidecar, error) {
 func (s *Sidecar) openViews(cfg Config) error {
 	for _, p := range cfg.Views {
 		home, err := viewdb.OpenHome(viewdb.Config{
-			Dir: cfg.Dir, Name: p.Name(), Format: p.Format(), Shared: s.shared,
+			Dir: cfg.Dir, Name: p.Name(), Format: p.Format(), Shared: s.shared, Records: cfg.Records,
 			OnFault: cfg.Listener.Faulted,
 		})
 		if err != nil {

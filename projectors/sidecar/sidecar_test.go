@@ -71,11 +71,11 @@ func digests(t *testing.T, s *sidecar.Sidecar) (seq events.Seq, out []string) {
 		t.Fatal(err)
 	}
 	for _, v := range p.Views {
-		sum, _, err := viewdb.Digest(v.Snapshot)
+		sum, err := viewdb.SumOf(v.Snapshot)
 		if err != nil {
 			t.Fatal(err)
 		}
-		out = append(out, fmt.Sprintf("%s %x", v.Projector.Name(), sum))
+		out = append(out, fmt.Sprintf("%s %s", v.Projector.Name(), sum))
 	}
 	return p.Seq, errorless(t, out, p.Close())
 }

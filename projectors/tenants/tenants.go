@@ -7,13 +7,19 @@
 // have them. A URL that a tenant has given up by being renamed finds nothing
 // here; package contacts knows it.
 //
-// Read from one viewdb.Snapshot, so that index and record are of one moment.
+// Read from one viewdb.Snapshot, so that index and record are of one moment. A
+// record is one row, and those that are asked for again and again are kept
+// decoded (see viewdb.Decoded): what Get returns is the caller's own.
 package tenants
 
 import (
+	"maps"
+	"sync"
+
 	"github.com/google/uuid"
 
 	"tenantcatalogue/events"
+	"tenantcatalogue/events/wire"
 	"tenantcatalogue/projectors"
 	"tenantcatalogue/projectors/viewdb"
 )
@@ -21,7 +27,7 @@ import (
 // Name and Format are those of the view.
 const (
 	Name   = "tenants"
-	Format = 1
+	Format = 2
 )
 
 // Record is a tenant as the catalogue knows it now.
@@ -49,7 +55,7 @@ const (
 // New is the view's projector.
 func New() *projectors.EntityView {
 	return &projectors.EntityView{
-		ViewName: Name, ViewFormat: Format, Heads: true, Index: index,
+		ViewName: Name, ViewFormat: Format, Whole: true, Index: index,
 		Kinds: []events.EntityKind{events.EntityTenant, events.EntityPlacement},
 	}
 }
@@ -72,25 +78,48 @@ func index(a events.Aggregate, e events.Entity) ([][]byte, error) {
 	return keys, nil
 }
 
+// Clone is a copy that shares no map with the record.
+func (r Record) Clone() Record {
+	r.Metadata, r.Flags = maps.Clone(r.Metadata), maps.Clone(r.Flags)
+	return r
+}
+
 // Get reads a tenant. The error matches projectors.ErrQuarantined when its
 // record is not to be trusted.
 func Get(r viewdb.Reader, id events.TenantID) (record Record, found bool, err error) {
-	about := events.OfTenant(id)
-	record.ID = id
-	record.Tenant, found, err = projectors.Entity[events.Tenant](r, about, events.Tenant{}.EntityKey())
-	if err != nil || !found {
+	return viewdb.Decoded(r, projectors.WholeRow(events.OfTenant(id)), decode)
+}
+
+func decode(row, raw []byte) (Record, bool, error) {
+	lent, _ := places.Get().(*place)
+	about, head, err := projectors.DecodeWhole(row, raw, lent)
+	record := lent.record
+	lent.record = Record{}
+	places.Put(lent)
+	if err != nil || record.Status == "" {
 		return Record{}, false, err
 	}
-	record.Placement, _, err = projectors.Entity[events.Placement](r, about, events.Placement{}.EntityKey())
-	if err != nil {
-		return Record{}, false, err
-	}
-	head, err := projectors.HeadOf(r, about)
-	if err != nil {
-		return Record{}, false, err
-	}
+	record.ID = about.Tenant()
 	record.Epoch, record.Version, record.Seq = head.Epoch, head.Version, head.Seq
 	return record, true, nil
+}
+
+// places are lent to read records into: what a field list works on must have an
+// address.
+var places = sync.Pool{New: func() any { return new(place) }}
+
+type place struct{ record Record }
+
+// Into places the entities of a tenant.
+func (p *place) Into(kind events.EntityKind) wire.Fields {
+	switch kind { //nolint:exhaustive // the view keeps these
+	case events.EntityTenant:
+		return &p.record.Tenant
+	case events.EntityPlacement:
+		return &p.record.Placement
+	default:
+		return nil
+	}
 }
 
 // ByCloudID reads the tenant that its owner knows by a cloud id; the error is

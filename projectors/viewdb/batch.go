@@ -244,8 +244,12 @@ func (b *Batch) write(checkpoint []byte) error {
 	if err := out.Set(checkpointKey, checkpoint, nil); err != nil {
 		return err
 	}
-	for key, c := range b.changes.Ascend(btreemap.Min[string](), btreemap.Max[string]()) {
-		if err := c.write(out, []byte(key)); err != nil {
+	b.db.records.begin()
+	defer b.db.records.end()
+	for text, c := range b.changes.Ascend(btreemap.Min[string](), btreemap.Max[string]()) {
+		key := []byte(text)
+		b.db.records.forget(key)
+		if err := c.write(out, key); err != nil {
 			return err
 		}
 	}

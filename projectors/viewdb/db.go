@@ -19,6 +19,7 @@ type DB struct {
 	shared *Shared // owned when Config.Shared is nil
 	pebble *pebble.DB
 
+	records records
 	commits sync.Mutex // serialises commits and loads
 
 	mu         sync.Mutex
@@ -40,7 +41,7 @@ func Open(cfg Config) (*DB, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, fmt.Errorf("open view %q: %w", cfg.Name, err)
 	}
-	db := &DB{cfg: cfg, snapshots: map[*Snapshot]struct{}{}, closed: make(chan struct{})}
+	db := &DB{cfg: cfg, records: newRecords(cfg.Records), snapshots: map[*Snapshot]struct{}{}, closed: make(chan struct{})}
 	db.idle.L = &db.mu
 	if cfg.FS == nil {
 		cfg.FS = vfs.Default
@@ -76,7 +77,7 @@ func (db *DB) open(shared *Shared) error {
 		return err
 	}
 	db.pebble = p
-	db.rows = rows{db: db, from: p}
+	db.rows = rows{db: db, from: p, at: live}
 	if err := db.checkFormat(); err != nil {
 		return err
 	}

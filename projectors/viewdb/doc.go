@@ -19,6 +19,8 @@
 // commit, standing still, with its checkpoint) or a Batch (the DB with the
 // batch's own writes over it).
 //
+// [Decoded] is a Get that decodes, and keeps what is asked for again and again.
+//
 // # Keys
 //
 // A key is a prefix byte, which names the kind of row, and fields appended

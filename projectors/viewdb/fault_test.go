@@ -90,7 +90,7 @@ func workload(cfg viewdb.Config) error {
 			if _, _, err := db.Get(rowKey(1)); err != nil {
 				return err
 			}
-			if _, _, err := viewdb.Digest(db); err != nil {
+			if _, err := viewdb.SumOf(db); err != nil {
 				return err
 			}
 		}
@@ -278,7 +278,7 @@ func outcome(t *testing.T, name string, damaged vfs.FS) string {
 	db, err := viewdb.Open(config("v", damaged))
 	if err == nil {
 		defer func() { _ = db.Close() }()
-		_, _, err = viewdb.Digest(db)
+		_, err = viewdb.SumOf(db)
 	}
 	switch {
 	case err == nil:

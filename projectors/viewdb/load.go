@@ -89,6 +89,9 @@ func (l *Load) Commit(ctx context.Context, cp Checkpoint) error {
 		if err := errors.Join(last.add(checkpointKey, raw), last.finish()); err != nil {
 			return err
 		}
+		l.db.records.begin()
+		defer l.db.records.end()
+		l.db.records.forgetAll()
 		if err := l.db.pebble.Ingest(ctx, l.tables); err != nil {
 			return err
 		}

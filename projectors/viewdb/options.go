@@ -39,6 +39,7 @@ type Config struct {
 
 	Shared        *Shared // nil: a small cache of its own
 	MemTableBytes int     // 256 KiB to 1 GiB; 0: 16 MiB. Take 64 MiB for a bulk rebuild
+	Records       int     // how many records Decoded keeps at most; 0: 65,536, negative: none
 	FS            vfs.FS  // nil: the disk
 	ReadOnly      bool
 

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"io"
 
 	"github.com/cockroachdb/pebble/v2"
 )
@@ -25,7 +26,10 @@ type Reader interface {
 type rows struct {
 	db   *DB
 	from pebble.Reader
+	at   int64 // what is kept decoded is held against it: live, or records.commits then
 }
+
+func (r rows) base() rows { return r }
 
 // Get gives a copy of the value of a key.
 func (r rows) Get(key []byte) (value []byte, ok bool, err error) {
@@ -44,15 +48,24 @@ func (r rows) Get(key []byte) (value []byte, ok bool, err error) {
 }
 
 func get(from pebble.Reader, key []byte) (value []byte, ok bool, err error) {
-	v, closer, err := from.Get(key)
-	if errors.Is(err, pebble.ErrNotFound) {
-		return nil, false, nil
-	}
-	if err != nil {
-		return nil, false, classify(err)
+	v, closer, ok, err := borrow(from, key)
+	if err != nil || !ok {
+		return nil, false, err
 	}
 	value = append(make([]byte, 0, len(v)), v...)
 	return value, true, closer.Close()
+}
+
+// borrow gives the value of a key as it is, until closer is closed.
+func borrow(from pebble.Reader, key []byte) (value []byte, closer io.Closer, ok bool, err error) {
+	value, closer, err = from.Get(key)
+	if errors.Is(err, pebble.ErrNotFound) {
+		return nil, nil, false, nil
+	}
+	if err != nil {
+		return nil, nil, false, classify(err)
+	}
+	return value, closer, true, nil
 }
 
 // Scan calls fn for the rows from lower to upper in key order.
@@ -121,13 +134,17 @@ func (db *DB) Snapshot() (*Snapshot, error) {
 		return nil, err
 	}
 	defer db.release()
+	at := db.records.commits.Load()
 	from := db.pebble.NewSnapshot()
+	if at%2 != 0 || db.records.commits.Load() != at {
+		at = unknown
+	}
 	cp, err := readCheckpoint(from)
 	if err != nil {
 		_ = from.Close() // reports nothing
 		return nil, fmt.Errorf("snapshot of view %s: %w", db.cfg.Name, db.noted(err))
 	}
-	s := &Snapshot{rows: rows{db: db, from: from}, from: from, checkpoint: cp}
+	s := &Snapshot{rows: rows{db: db, from: from, at: at}, from: from, checkpoint: cp}
 	db.mu.Lock()
 	defer db.mu.Unlock()
 	db.snapshots[s] = struct{}{}

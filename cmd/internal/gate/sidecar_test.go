@@ -79,11 +79,11 @@ func digests(t *testing.T, pin func() (*projectors.Pinned, error)) (events.Seq, 
 	}
 	var out []string
 	for _, v := range p.Views {
-		sum, _, err := viewdb.Digest(v.Snapshot)
+		sum, err := viewdb.SumOf(v.Snapshot)
 		if err != nil {
 			t.Fatal(err)
 		}
-		out = append(out, fmt.Sprintf("%s %x", v.Projector.Name(), sum))
+		out = append(out, fmt.Sprintf("%s %s", v.Projector.Name(), sum))
 	}
 	if err := p.Close(); err != nil {
 		t.Fatal(err)
