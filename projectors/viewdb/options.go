@@ -22,6 +22,11 @@ const (
 	maxMemTableBytes     = 1 << 30
 	openFiles            = 1000
 
+	// blockBytes is how much is read, and unpacked, at once. Of 4, 16 and 32 KiB the
+	// last is best by far at whatever reads many rows, takes least room, and costs
+	// a single row nothing that can be measured while its block is in the cache.
+	blockBytes = 32 << 10
+
 	// stalledMemTables is how many memtables may wait for the disk before a
 	// commit waits.
 	stalledMemTables = 4
@@ -132,6 +137,7 @@ func setLevels(opts *pebble.Options) {
 	opts.ApplyCompressionSettings(func() pebble.DBCompressionSettings { return pebble.DBCompressionFastest })
 	for i := range opts.Levels {
 		opts.Levels[i].FilterPolicy = bloom.FilterPolicy(10)
+		opts.Levels[i].BlockSize = blockBytes
 	}
 }
 
