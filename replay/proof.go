@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"runtime"
 	"slices"
@@ -66,11 +67,13 @@ func VerifySince(ctx context.Context, log Log, subjects []Subject, proof Proof, 
 		return Verify(ctx, log, subjects, progress) //nolint:nilerr // it is no proof of these views
 	}
 	since := &tail{verification: v, from: proof, want: want, touched: map[events.Aggregate]bool{}}
-	if err := together(v.scan, since.fold); err != nil {
+	err = together(v.scan, since.fold)
+	if err == nil {
+		if r, ok := since.report(); ok {
+			return r, nil
+		}
+	} else if !errors.Is(err, viewdb.ErrCorrupt) {
 		return Report{}, fmt.Errorf("verify since event %d: %w", proof.Seq, err)
-	}
-	if r, ok := since.report(); ok {
-		return r, nil
 	}
 	return Verify(ctx, log, subjects, progress)
 }

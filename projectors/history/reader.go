@@ -129,31 +129,13 @@ func (r *Reader) lend(lower, upper []byte, upTo events.Seq, fn func(events.Store
 // order. fn ends it with viewdb.ErrStop.
 func (r *Reader) Aggregates(kind events.AggregateKind, fn func(events.Aggregate) error) error {
 	lower := []byte{rowBody, byte(kind)}
-	upper := viewdb.PrefixEnd(lower)
-	for {
-		var next events.Aggregate
-		var first events.Seq
-		err := r.rows.Scan(lower, upper, func(key, _ []byte) error {
-			if len(key) != 1+17+8 {
-				return fmt.Errorf("%w: a body row's key of %d bytes", viewdb.ErrCorrupt, len(key))
-			}
-			next, _ = events.AggregateFromKey(key[1:18])
-			var err error
-			if first, _, err = viewdb.CutSeq(key[18:]); err != nil {
-				return err
-			}
-			return viewdb.ErrStop
-		})
-		if err != nil || next.IsZero() {
-			return err
+	return viewdb.Leap(r.rows, lower, viewdb.PrefixEnd(lower), func(key, _ []byte) ([]byte, error) {
+		about, first, err := parseBodyRow(key)
+		if err == nil && first <= r.head {
+			err = fn(about)
 		}
-		if first <= r.head {
-			if err := fn(next); err != nil {
-				return stopped(err)
-			}
-		}
-		lower = viewdb.PrefixEnd(bodyPrefix(next))
-	}
+		return viewdb.PrefixEnd(bodyPrefix(about)), err
+	})
 }
 
 // UnitEdge is the last Seq of the unit that seq is in: a state in the middle of

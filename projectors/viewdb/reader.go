@@ -120,6 +120,39 @@ func walk(it *pebble.Iterator, first, next step, fn func(key, value []byte) erro
 	return nil
 }
 
+// Leap calls fn for the first row from lower (inclusive) on, then for the first
+// from what fn returned on, which must be greater than the key before, and so on up
+// to upper (exclusive). It ends as a Scan does.
+func Leap(r Reader, lower, upper []byte, fn func(key, value []byte) (next []byte, err error)) error {
+	if from, ok := r.(interface{ base() rows }); ok {
+		return from.base().leap(lower, upper, fn)
+	}
+	for {
+		var next []byte
+		err := r.Scan(lower, upper, func(key, value []byte) (err error) {
+			if next, err = fn(key, value); err == nil {
+				err = ErrStop
+			} else if errors.Is(err, ErrStop) {
+				next = nil
+			}
+			return err
+		})
+		if err != nil || next == nil {
+			return err
+		}
+		lower = next
+	}
+}
+
+func (r rows) leap(lower, upper []byte, fn func(key, value []byte) (next []byte, err error)) error {
+	var next []byte
+	step := func(it *pebble.Iterator) bool { return it.SeekGE(next) }
+	return r.scan(lower, upper, (*pebble.Iterator).First, step, func(key, value []byte) (err error) {
+		next, err = fn(key, value)
+		return err
+	})
+}
+
 // Snapshot is a view as of one commit. It stands still while commits go on; it
 // keeps deleted rows on disk, so close it soon.
 type Snapshot struct {
