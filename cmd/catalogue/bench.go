@@ -7,6 +7,7 @@ import (
 	"os"
 	"strings"
 	"text/tabwriter"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -20,6 +21,7 @@ type benchFlags struct {
 	data                              []string
 	prepare, export, rivals, profiles string
 	list                              bool
+	soak                              time.Duration
 }
 
 // benchTenants is the size that the table is about.
@@ -50,6 +52,8 @@ name it with --data DIR. Given several sizes, all are measured and their growth 
 				return a.listBench(rows)
 			case f.runs < 1:
 				return usagef("--runs %d: at least 1", f.runs)
+			case f.soak < 3*time.Second:
+				return usagef("--soak %s: at least 3s", f.soak)
 			}
 			return a.runBench(cmd.Context(), rows, f)
 		},
@@ -62,6 +66,7 @@ name it with --data DIR. Given several sizes, all are measured and their growth 
 	flags.StringVar(&f.rivals, "rivals", "", "figures of others, a file that make bench-rivals writes, to take ratios from")
 	flags.StringVar(&f.profiles, "profiles", "", "write a CPU profile of each row into this directory")
 	flags.IntVar(&f.runs, "runs", 3, "how often to measure each row; the least, the median and the greatest are shown")
+	flags.DurationVar(&f.soak, "soak", 10*time.Minute, "how long the row soak takes, which is measured only when it is named")
 	flags.BoolVar(&f.list, "list", false, "list the rows with their targets, measure nothing")
 	return cmd
 }
@@ -96,7 +101,7 @@ func (a *app) runBench(ctx context.Context, rows []bench.Row, f benchFlags) (err
 	if err != nil {
 		return err
 	}
-	opts := bench.Options{Rows: rows, Runs: f.runs, Program: []string{program}, Profiles: f.profiles, Tell: tell}
+	opts := bench.Options{Rows: rows, Runs: f.runs, Program: []string{program}, Profiles: f.profiles, Soak: f.soak, Tell: tell}
 	if f.rivals != "" {
 		if opts.Rivals, err = bench.ReadRivals(f.rivals); err != nil {
 			return usage(err)

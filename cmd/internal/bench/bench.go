@@ -9,6 +9,7 @@
 //	stream.go    what reads or folds everything, beside the fastest bare read of the stream
 //	restore.go   883 tenants, by themselves and under live traffic
 //	process.go   a daemon in a process of its own: start, memory; bytes on disk
+//	soak.go      everything at once, for minutes; only when it is named
 //
 // # Rules
 //
@@ -38,6 +39,8 @@ type Row struct {
 	Name    string
 	What    string
 	Figures []Figure
+	// OnlyNamed leaves the row out unless somebody asks for it by its name.
+	OnlyNamed bool
 	// Run measures once and gives a Value for each of Figures.
 	Run func(ctx context.Context, e *Env) ([]Value, error)
 }
@@ -106,15 +109,15 @@ type Value struct{ Value, Baseline float64 }
 // Rows is the table, in an order that opens and closes as little as can be: first
 // what reads, then what writes, last what wants a process of its own.
 func Rows() []Row {
-	return slices.Concat(readRows(), streamRows(), diskRows(), publishRows(), visibleRows(), restoreRows(), processRows())
+	return slices.Concat(readRows(), streamRows(), diskRows(), publishRows(), visibleRows(), restoreRows(), processRows(), soakRows())
 }
 
-// Choose gives the rows of those names, all if there are none, in the table's
-// order. The error lists the names there are.
+// Choose gives the rows of those names, in the table's order; if there are none, all
+// but those that want to be named. The error lists the names there are.
 func Choose(names []string) ([]Row, error) {
 	all := Rows()
 	if len(names) == 0 {
-		return all, nil
+		return slices.DeleteFunc(all, func(r Row) bool { return r.OnlyNamed }), nil
 	}
 	known := map[string]bool{}
 	for _, r := range all {

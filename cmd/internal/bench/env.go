@@ -22,6 +22,7 @@ type Env struct {
 	scratch string   // removed in the end
 	program []string // how to run the catalogue in a process of its own
 	tell    drill.Tell
+	soak    time.Duration
 	cast    *drill.Cast
 	copied  string // the copy; empty while there is none
 	round   int    // numbers scratch directories
@@ -48,7 +49,7 @@ func newEnv(d Dataset, opts Options) (*Env, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Env{Dataset: d, scratch: scratch, program: opts.Program, tell: opts.Tell, cast: d.Cast()}, nil
+	return &Env{Dataset: d, scratch: scratch, program: opts.Program, tell: opts.Tell, soak: opts.Soak, cast: d.Cast()}, nil
 }
 
 // Serving is the data set as serve runs it, views caught up. Append nothing.

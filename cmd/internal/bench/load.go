@@ -88,36 +88,40 @@ func inTurns(callers, n int, do func(i int) error) (samples, error) {
 }
 
 // sent is a request of an open loop: when it was due, when it was acknowledged
-// and where it stands.
+// and where it stands, or why it does not.
 type sent struct {
 	due, acked time.Time
 	seq        events.Seq
+	err        error
 }
 
 // mostWaiting is how many requests of an open loop may wait for their answers:
 // some seconds' worth. Behind that there is nothing more to learn.
 const mostWaiting = 20_000
 
-// openLoop publishes at a rate until it is told to end, whatever the answers do:
+// openLoop is everyAnswer, with the answers kept; the first that is an error counts
+// as one.
+func (e *Env) openLoop(ctx context.Context, to publisher, perSecond int, more func(i int) bool) (out []sent, err error) {
+	late := e.everyAnswer(ctx, to, perSecond, more, func(s sent) {
+		out = append(out, s)
+		if err == nil {
+			err = s.err
+		}
+	})
+	return out, errors.Join(late, err)
+}
+
+// everyAnswer publishes at a rate until it is told to end, whatever the answers do:
 // what is late counts as late, from when it was due. It ends early when too many
-// wait, and says so; the samples tell the rest.
-func (e *Env) openLoop(ctx context.Context, to publisher, perSecond int, more func(i int) bool) ([]sent, error) {
+// wait, and says so; the answers tell the rest. each gets them one at a time.
+func (e *Env) everyAnswer(ctx context.Context, to publisher, perSecond int, more func(i int) bool, each func(sent)) error {
 	t := e.traffic()
-	type answer struct {
-		sent
-		err error
-	}
-	answers := make(chan answer, perSecond)
+	answers := make(chan sent, perSecond)
 	gathered := make(chan struct{})
-	var out []sent
-	var failed error
 	go func() {
 		defer close(gathered)
 		for a := range answers {
-			out = append(out, a.sent)
-			if failed == nil {
-				failed = a.err
-			}
+			each(a)
 		}
 	}()
 	var wg sync.WaitGroup
@@ -135,13 +139,13 @@ func (e *Env) openLoop(ctx context.Context, to publisher, perSecond int, more fu
 		wg.Go(func() {
 			v := to.Publish(ctx, caller, request)[0]
 			waiting.Add(-1)
-			answers <- answer{sent{due: due, acked: time.Now(), seq: v.Seq}, v.Err}
+			answers <- sent{due: due, acked: time.Now(), seq: v.Seq, err: v.Err}
 		})
 	}
 	wg.Wait()
 	close(answers)
 	<-gathered
-	return out, errors.Join(late, failed)
+	return late
 }
 
 func sleepUntil(ctx context.Context, t time.Time) error {

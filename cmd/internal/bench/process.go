@@ -252,10 +252,14 @@ func (e *Env) ask(ctx context.Context, url string) error {
 	return err
 }
 
-// resident is a field of /proc/PID/status in MiB; 0 where there is none.
 func (p *daemonProcess) resident(name string) float64 {
+	return resident(strconv.Itoa(p.cmd.Process.Pid), name)
+}
+
+// resident is a field of /proc/PID/status in MiB; 0 where there is none.
+func resident(pid, name string) float64 {
 	var kib int
-	text := field("/proc/"+strconv.Itoa(p.cmd.Process.Pid)+"/status", name)
+	text := field("/proc/"+pid+"/status", name)
 	if _, err := fmt.Sscan(text, &kib); err != nil {
 		return 0
 	}

@@ -21,6 +21,7 @@ type Options struct {
 	Program  []string  // the catalogue's own command, for rows that want a process
 	Profiles string    // directory for a CPU profile of each row; empty: none
 	Rivals   *Rivals   // figures to take ratios from; nil: none
+	Soak     time.Duration
 	Tell     drill.Tell
 }
 
