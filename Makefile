@@ -5,8 +5,8 @@
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-build: ## build the static binary into .bin/catalogue
-	CGO_ENABLED=0 go build -trimpath -o .bin/catalogue ./cmd/catalogue
+build: ## build the binary into .bin/catalogue
+	go build -trimpath -o .bin/catalogue ./cmd/catalogue
 
 test: ## run the tests
 	go test ./...

@@ -338,6 +338,10 @@ func (s *Service) Flush(ctx context.Context) error {
 	}
 }
 
+// Busy tells whether so many callers wait that whoever has time should leave the
+// processors to the Service.
+func (s *Service) Busy() bool { return len(s.jobs) > queueLength/16 }
+
 // Close answers what is queued, flushes the store and stops.
 func (s *Service) Close() error {
 	s.mu.Lock()

@@ -6,6 +6,7 @@ import (
 	"runtime"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"tenantcatalogue/events"
 	"tenantcatalogue/projectors/viewdb"
@@ -134,7 +135,9 @@ type sweep struct {
 	bounds   [][]byte
 	progress func(events.Seq)
 	next     atomic.Int64 // part
-	done     atomic.Uint64
+
+	mu   sync.Mutex // guards done, and progress, which is told of it in order
+	done events.Seq
 }
 
 // work gathers parts of the archive until none is left.
@@ -185,11 +188,29 @@ func (to Gatherers) close() error {
 }
 
 func (g *sweep) tell() error {
-	done := g.done.Add(told)
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.done += told
 	if g.progress != nil {
-		g.progress(events.Seq(done))
+		g.progress(g.done)
 	}
 	return g.ctx.Err()
+}
+
+// GiveWay waits a little if busy, when it is set, says that others need the
+// processors more; whoever reads everything asks it now and then. The error is the
+// context's.
+func GiveWay(ctx context.Context, busy func() bool, aLittle time.Duration) error {
+	if busy == nil || !busy() {
+		return ctx.Err()
+	}
+	wait := time.NewTimer(aLittle)
+	defer wait.Stop()
+	select {
+	case <-wait.C:
+	case <-ctx.Done():
+	}
+	return ctx.Err()
 }
 
 // GatherOf is Gather for some aggregates, on the calling goroutine.

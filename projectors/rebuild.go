@@ -177,6 +177,8 @@ func (r *Runner) fillEmpty(ctx context.Context, db *viewdb.DB, p Projector, prog
 		if progress != nil {
 			progress(min(at, head), head)
 		}
+		const aLittle = 20 * time.Millisecond
+		_ = GiveWay(ctx, r.Busy, aLittle) // who calls asks the context itself
 	}
 	if collected, ok := p.(Collected); ok {
 		return collect(ctx, r.source, []collection{{collected, db}}, head, nil, tell)

@@ -44,6 +44,10 @@ type Status struct {
 
 // Runner reads the log once and keeps every view at it.
 type Runner struct {
+	// Busy, when set before Run, tells whether others need the processors more:
+	// views are then rebuilt slowly.
+	Busy func() bool
+
 	source   Source
 	listener Listener
 

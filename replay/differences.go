@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"sync"
 
 	"tenantcatalogue/events"
@@ -16,21 +17,20 @@ import (
 const (
 	// maxFaults bounds how many differences are listed of one view.
 	maxFaults = 100
-	// maxBins bounds how many bins of rows are looked at row by row.
-	maxBins = 2 * maxFaults
+	// maxLooked bounds how many rows, about, are kept to be looked at one by one.
+	maxLooked = 50_000
 )
 
 // differences makes a view's rows once more and lists, of the bins in which they
 // differ from those it has, which do; and notes the aggregates they are about.
 func (v *verification) differences(s *subject, bins []int, wrong map[events.Aggregate]bool) ([]Fault, error) {
 	f := &finder{bins: map[int]bool{}, rows: map[string]*pair{}, about: map[events.Aggregate]*viewdb.Sum{}}
-	for _, bin := range bins[:min(len(bins), maxBins)] {
+	rows := max(s.have.Sum().Rows, s.want.Sum().Rows, 1)
+	looked := min(len(bins), max(1, int(maxLooked*viewdb.Bins/rows)))
+	for _, bin := range bins[:looked] {
 		f.bins[bin] = true
 	}
-	err := s.Snapshot.Scan(nil, nil, func(key, value []byte) error {
-		f.has(key, value)
-		return nil
-	})
+	err := s.Snapshot.Scan(nil, nil, v.asking(func(key, value []byte) { f.has(key, value) }))
 	if err == nil {
 		err = v.makeAgain(s, f)
 	}
@@ -43,17 +43,21 @@ func (v *verification) differences(s *subject, bins []int, wrong map[events.Aggr
 		}
 	}
 	faults := f.faults(s.Projector.Name())
-	if len(faults) == 0 && len(bins) > maxBins {
+	for _, fault := range faults {
+		wrong[fault.About] = wrong[fault.About] || !fault.About.IsZero()
+	}
+	if len(faults) == 0 && len(bins) > looked {
 		faults = []Fault{{View: s.Projector.Name(), Seq: s.at.Seq, What: "its rows are not what the log makes of them"}}
 	}
 	return faults, nil
 }
 
 // makeAgain makes the rows that a view should have.
-func (v *verification) makeAgain(s *subject, into projectors.Rows) error {
+func (v *verification) makeAgain(s *subject, into *finder) error {
 	if s.gathered != nil {
 		return projectors.Gather(v.ctx, v.archive, v.history.Snapshot, func() projectors.Gatherers {
-			return projectors.Gatherers{Each: []projectors.Gatherer{upTo{s.gathered.Gather(into), s.at.Seq}}}
+			rows := &rowsAbout{finder: into}
+			return projectors.Gatherers{Each: []projectors.Gatherer{telling{upTo{s.gathered.Gather(rows), s.at.Seq}, rows}}}
 		}, nil)
 	}
 	c, err := s.collected.Collect(into, 0, nil)
@@ -74,6 +78,35 @@ func (v *verification) makeAgain(s *subject, into projectors.Rows) error {
 	return c.Close()
 }
 
+// rowsAbout are the rows that a Gatherer makes, whom they are about with them: an
+// index entry does not say.
+type rowsAbout struct {
+	*finder
+	about events.Aggregate
+}
+
+// Set takes a row that should be there.
+func (r *rowsAbout) Set(key, value []byte) error { return r.Add(key, value, 0) }
+
+// Add takes a row that should be there.
+func (r *rowsAbout) Add(key, value []byte, rank uint64) error {
+	return r.should(key, value, rank, r.about)
+}
+
+// telling tells the rows of a Gatherer whom they are about: those of an aggregate
+// come with the first event of the next one.
+type telling struct {
+	projectors.Gatherer
+	to *rowsAbout
+}
+
+// Add takes an event.
+func (g telling) Add(p *projectors.Past) error {
+	err := g.Gatherer.Add(p)
+	g.to.about = p.About
+	return err
+}
+
 // finder holds rows against each other. As projectors.Rows it takes those that
 // should be there.
 type finder struct {
@@ -88,6 +121,7 @@ type finder struct {
 type pair struct {
 	have, want []byte // nil: there is none
 	rank       uint64
+	about      events.Aggregate // of what should be there; zero: the key says
 }
 
 func (f *finder) has(key, value []byte) {
@@ -95,7 +129,7 @@ func (f *finder) has(key, value []byte) {
 	if sum := f.sumOf(key); sum != nil {
 		sum.Plus(row)
 	}
-	if f.bins[row.Bin()] {
+	if f.bins[viewdb.Bin(key)] {
 		f.of(key).have = append([]byte{}, value...)
 	}
 }
@@ -105,17 +139,21 @@ func (f *finder) Set(key, value []byte) error { return f.Add(key, value, 0) }
 
 // Add takes a row that should be there.
 func (f *finder) Add(key, value []byte, rank uint64) error {
+	return f.should(key, value, rank, events.Aggregate{})
+}
+
+func (f *finder) should(key, value []byte, rank uint64, about events.Aggregate) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	row := f.sums.Row(key, value)
 	if sum := f.sumOf(key); sum != nil {
 		sum.Minus(row)
 	}
-	if !f.bins[row.Bin()] {
+	if !f.bins[viewdb.Bin(key)] {
 		return nil
 	}
 	if p := f.of(key); p.want == nil || rank >= p.rank {
-		p.want, p.rank = append([]byte{}, value...), rank
+		p.want, p.rank, p.about = append([]byte{}, value...), rank, about
 	}
 	return nil
 }
@@ -144,9 +182,10 @@ func (f *finder) sumOf(key []byte) *viewdb.Sum {
 	return sum
 }
 
-// aboutOf is the aggregate that a row's key names.
+// aboutOf is the aggregate that a row's key begins with: that of an entity or more
+// of them, of a head, of a quarantine, of an event. Rows of other kinds say none.
 func aboutOf(key []byte) (about events.Aggregate, ok bool) {
-	if len(key) < 18 {
+	if len(key) < 18 || !strings.ContainsRune("ehqbu", rune(key[0])) {
 		return about, false
 	}
 	return events.AggregateFromKey(key[1:18])
@@ -165,7 +204,11 @@ func (f *finder) faults(view string) (faults []Fault) {
 		case bytes.Equal(p.have, p.want):
 			continue
 		}
-		if faults = append(faults, rowFault(view, []byte(key), what)); len(faults) == maxFaults {
+		fault := rowFault(view, []byte(key), what)
+		if fault.About.IsZero() {
+			fault.About = p.about
+		}
+		if faults = append(faults, fault); len(faults) == maxFaults {
 			break
 		}
 	}

@@ -51,31 +51,40 @@ func (v *verification) proof() Proof {
 }
 
 // VerifySince is Verify for what a proof does not cover yet: the events after it,
-// and every row of the views. The log is read from there on only. The aggregates
+// and every row of the views. The log is read from there on, and from where the
+// rows begin that the next events share with those before. The aggregates
 // that have events since are folded again up to the proof, whose rows are taken
 // off what was proven, and up to now, whose rows take their place; that must be
 // what the views have, all of it. Event ids are compared among those events
 // alone. If anything differs, or the proof is of other views or of another log,
 // everything is verified.
-func VerifySince(ctx context.Context, log Log, subjects []Subject, proof Proof, progress func(at, of events.Seq)) (Report, error) {
-	v, err := newVerification(ctx, log, subjects, progress)
+func VerifySince(ctx context.Context, log Log, subjects []Subject, proof Proof, opts Options) (Report, error) {
+	v, err := newVerification(ctx, log, subjects, opts)
 	if err != nil {
 		return Report{}, fmt.Errorf("verify: %w", err)
 	}
+	why := error(nil)
 	want, err := v.proven(proof)
-	if err != nil {
-		return Verify(ctx, log, subjects, progress) //nolint:nilerr // it is no proof of these views
-	}
-	since := &tail{verification: v, from: proof, want: want, touched: map[events.Aggregate]bool{}}
-	err = together(v.scan, since.fold)
 	if err == nil {
-		if r, ok := since.report(); ok {
-			return r, nil
+		since := &tail{verification: v, from: proof, want: want, touched: map[events.Aggregate]bool{}}
+		if err = together(v.scan, since.fold); err == nil {
+			r, ok := since.report()
+			if ok {
+				return r, nil
+			}
+			why = errors.New("something has changed that no event has changed")
+		} else if !errors.Is(err, viewdb.ErrCorrupt) {
+			return Report{}, fmt.Errorf("verify since event %d: %w", proof.Seq, err)
 		}
-	} else if !errors.Is(err, viewdb.ErrCorrupt) {
-		return Report{}, fmt.Errorf("verify since event %d: %w", proof.Seq, err)
 	}
-	return Verify(ctx, log, subjects, progress)
+	if err != nil {
+		why = err
+	}
+	r, err := Verify(ctx, log, subjects, opts)
+	if r.Anew = why.Error(); proof.IsZero() {
+		r.Anew = ""
+	}
+	return r, err
 }
 
 // proven is the sum that a proof has of each subject; the log's hash goes on from

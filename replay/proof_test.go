@@ -32,7 +32,7 @@ func since(t testing.TB, log replay.Log, views []projectors.View, proof replay.P
 	t.Helper()
 	subjects, release := standing(t, views)
 	defer release()
-	report, err := replay.VerifySince(t.Context(), log, subjects, proof, nil)
+	report, err := replay.VerifySince(t.Context(), log, subjects, proof, replay.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}

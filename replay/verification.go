@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"runtime"
 	"sync"
+	"time"
 
 	"tenantcatalogue/events"
 	"tenantcatalogue/projectors"
@@ -21,7 +22,7 @@ type verification struct {
 	history  *subject   // the archive's
 	upTo     events.Seq // where the history stands
 	check    logCheck
-	progress func(at, of events.Seq)
+	opts     Options
 }
 
 // subject is a Subject with the rows that it has, and those that it should have.
@@ -39,11 +40,8 @@ type subject struct {
 	trusted  bool // compared, and equal
 }
 
-func newVerification(ctx context.Context, log Log, subjects []Subject, progress func(at, of events.Seq)) (*verification, error) {
-	v := &verification{ctx: ctx, log: log, progress: progress, check: logCheck{rolls: map[events.Seq]events.Rolling{}}}
-	if progress == nil {
-		v.progress = func(events.Seq, events.Seq) {}
-	}
+func newVerification(ctx context.Context, log Log, subjects []Subject, opts Options) (*verification, error) {
+	v := &verification{ctx: ctx, log: log, opts: opts, check: logCheck{rolls: map[events.Seq]events.Rolling{}}}
 	for _, given := range subjects {
 		s := &subject{Subject: given, at: given.Snapshot.Checkpoint()}
 		switch p := given.Projector.(type) {
@@ -112,11 +110,7 @@ func (v *verification) scan() error {
 	work := func() error {
 		for p := range queue {
 			var sum viewdb.Tally
-			err := p.of.Snapshot.Scan(p.lower, p.upper, func(key, value []byte) error {
-				sum.Add(key, value)
-				return nil
-			})
-			if err := errors.Join(err, v.ctx.Err()); err != nil {
+			if err := p.of.Snapshot.Scan(p.lower, p.upper, v.asking(sum.Add)); err != nil {
 				return err
 			}
 			p.of.mu.Lock()
@@ -130,6 +124,32 @@ func (v *verification) scan() error {
 		workers[i] = work
 	}
 	return together(workers...)
+}
+
+// asking makes a scan that ends when nobody waits for it any more.
+func (v *verification) asking(each func(key, value []byte)) func(key, value []byte) error {
+	const askedAfter = 1024
+	n := 0
+	return func(key, value []byte) error {
+		each(key, value)
+		if n++; n%askedAfter == 0 {
+			return v.giveWay()
+		}
+		return nil
+	}
+}
+
+// progress tells how far it has come, and gives way.
+func (v *verification) progress(at events.Seq) error {
+	if v.opts.Progress != nil {
+		v.opts.Progress(min(at, v.upTo), v.upTo)
+	}
+	return v.giveWay()
+}
+
+func (v *verification) giveWay() error {
+	const aLittle = 5 * time.Millisecond
+	return projectors.GiveWay(v.ctx, v.opts.Busy, aLittle)
 }
 
 // rows sums up what a projector makes.
@@ -185,8 +205,7 @@ func (v *verification) readLog(after events.Seq, to []limited, each func(project
 				each(r)
 			}
 		}
-		v.progress(v.check.at, v.upTo)
-		return nil
+		return v.progress(v.check.at)
 	})
 	if errors.Is(err, events.ErrGap) || errors.Is(err, events.ErrShort) {
 		v.check.cut(err)
@@ -217,7 +236,7 @@ func (v *verification) gather() error {
 		}
 		return to
 	}
-	tell := func(at events.Seq) { v.progress(min(at, v.upTo), v.upTo) }
+	tell := func(at events.Seq) { _ = v.progress(at) } // Gather asks the context itself
 	if err := projectors.Gather(v.ctx, v.archive, v.history.Snapshot, begin, tell); err != nil {
 		return err
 	}

@@ -39,10 +39,18 @@ type ViewReport struct {
 	RebuiltDigest string     `json:"rebuilt_digest,omitzero"` // of the fresh fold's rows; empty: there is no telling while the history is wrong
 }
 
+// Options are what a verification can do without.
+type Options struct {
+	Progress func(at, of events.Seq) // hears how far it has come
+	// Busy tells whether others need the processors more: then it goes on slowly.
+	Busy func() bool
+}
+
 // Report is what a verification found.
 type Report struct {
 	Events events.Seq   `json:"events"`         // how many events the log was read up to
 	Since  events.Seq   `json:"since,omitzero"` // what lies before was proven then, and the log read from there; 0: all of it
+	Anew   string       `json:"anew,omitzero"`  // why it did not go on from the last proof, when there was one
 	Views  []ViewReport `json:"views"`
 	Faults []Fault      `json:"faults,omitzero"`
 
@@ -74,11 +82,11 @@ func (r Report) Told() bool {
 // of the others. Nothing is taken from a checkpoint, and nothing is written: the
 // rows are summed as they come (see viewdb.Sum), and looked at one by one only
 // where the sums differ. When the log has a gap, nothing can be said of the views,
-// and the report has none. progress, when set, hears how far it has come.
+// and the report has none.
 //
 // The history must be among the subjects, none of which may stand further on.
-func Verify(ctx context.Context, log Log, subjects []Subject, progress func(at, of events.Seq)) (Report, error) {
-	v, err := newVerification(ctx, log, subjects, progress)
+func Verify(ctx context.Context, log Log, subjects []Subject, opts Options) (Report, error) {
+	v, err := newVerification(ctx, log, subjects, opts)
 	if err == nil {
 		err = together(v.scan, v.fold)
 	}

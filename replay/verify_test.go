@@ -21,7 +21,7 @@ func verify(t testing.TB, log replay.Log, views []projectors.View) replay.Report
 	t.Helper()
 	subjects, release := standing(t, views)
 	defer release()
-	report, err := replay.Verify(t.Context(), log, subjects, nil)
+	report, err := replay.Verify(t.Context(), log, subjects, replay.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -71,7 +71,7 @@ func TestVerifyUnderTraffic(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		r, err := replay.Verify(t.Context(), w.Log, replay.Subjects(pinned), nil)
+		r, err := replay.Verify(t.Context(), w.Log, replay.Subjects(pinned), replay.Options{})
 		if err != nil || pinned.Close() != nil {
 			t.Fatal(err)
 		}

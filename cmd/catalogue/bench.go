@@ -52,8 +52,8 @@ name it with --data DIR. Given several sizes, all are measured and their growth 
 				return a.listBench(rows)
 			case f.runs < 1:
 				return usagef("--runs %d: at least 1", f.runs)
-			case f.soak < 3*time.Second:
-				return usagef("--soak %s: at least 3s", f.soak)
+			case f.soak < 10*time.Second:
+				return usagef("--soak %s: at least 10s", f.soak)
 			}
 			return a.runBench(cmd.Context(), rows, f)
 		},

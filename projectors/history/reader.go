@@ -134,7 +134,10 @@ func (r *Reader) Aggregates(kind events.AggregateKind, fn func(events.Aggregate)
 		if err == nil && first <= r.head {
 			err = fn(about)
 		}
-		return viewdb.PrefixEnd(bodyPrefix(about)), err
+		if err != nil {
+			return nil, err
+		}
+		return viewdb.PrefixEnd(key[:1+17]), nil
 	})
 }
 

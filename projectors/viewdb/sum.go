@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"encoding/hex"
 	"fmt"
+	"hash/crc32"
 
 	"github.com/minio/highwayhash"
 )
@@ -79,24 +80,21 @@ func (s *Summer) Row(key, value []byte) (row Sum) {
 	return row
 }
 
-// tallyBins is into how many bins a Tally sorts its rows.
-const tallyBins = 1 << 10
+// Bins is into how many bins a Tally sorts its rows.
+const Bins = 1 << 10
 
-// Bin is the bin of a Tally that a single row, of which this is the Sum, goes to.
-func (s Sum) Bin() int { return int(s.lanes[0] % tallyBins) }
+// Bin is the bin of a Tally that the row with a key goes to, whatever its value.
+func Bin(key []byte) int { return int(crc32.Checksum(key, crc32.MakeTable(crc32.Castagnoli)) % Bins) }
 
 // Tally is a Sum in bins: where two of them differ, their bins tell which rows to
 // look at. It is for one goroutine.
 type Tally struct {
-	bins [tallyBins]Sum
+	bins [Bins]Sum
 	Summer
 }
 
 // Add adds a row.
-func (t *Tally) Add(key, value []byte) {
-	row := t.Row(key, value)
-	t.bins[row.Bin()].Plus(row)
-}
+func (t *Tally) Add(key, value []byte) { t.bins[Bin(key)].Plus(t.Row(key, value)) }
 
 // Plus adds the rows of another Tally.
 func (t *Tally) Plus(other *Tally) {

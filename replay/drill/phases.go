@@ -357,7 +357,9 @@ func (r *run) rebuild(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	found, err := replay.Verify(ctx, r.sys.Log, replay.Subjects(pinned), func(at, of events.Seq) { r.tell.progress(int(at), int(of)) })
+	found, err := replay.Verify(ctx, r.sys.Log, replay.Subjects(pinned), replay.Options{
+		Progress: func(at, of events.Seq) { r.tell.progress(int(at), int(of)) },
+	})
 	if err := errors.Join(err, pinned.Close()); err != nil {
 		return err
 	}

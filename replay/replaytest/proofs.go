@@ -13,16 +13,15 @@ type Proofs struct {
 }
 
 // Load gives the proof that was kept last.
-func (p *Proofs) Load() (replay.Proof, error) {
+func (p *Proofs) Load() replay.Proof {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.last, nil
+	return p.last
 }
 
 // Keep keeps a proof.
-func (p *Proofs) Keep(proof replay.Proof) error {
+func (p *Proofs) Keep(proof replay.Proof) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.last = proof
-	return nil
 }

@@ -98,11 +98,7 @@ func (e *Engine) Certificate(ctx context.Context, id events.RestoreID) (c Certif
 }
 
 func (e *Engine) certify(ctx context.Context, rec recorded, pinned *projectors.Pinned) (c Certificate, err error) {
-	proof, err := e.cfg.Proofs.Load()
-	if err != nil {
-		return c, err
-	}
-	found, err := replay.VerifySince(ctx, e.cfg.Log, replay.Subjects(pinned), proof, nil)
+	found, err := replay.VerifySince(ctx, e.cfg.Log, replay.Subjects(pinned), e.cfg.Proofs.Load(), replay.Options{Busy: e.cfg.Busy})
 	if err != nil {
 		return c, err
 	}
@@ -127,10 +123,11 @@ func (e *Engine) certify(ctx context.Context, rec recorded, pinned *projectors.P
 	})
 	proven := len(c.Faults) == 0 && c.DigestMismatches == 0 && c.NeighboursChanged == 0 && len(end.Failed) == 0
 	c.OK = proven && c.RPOSeconds <= c.RPOObjective && c.RTOSeconds <= c.RTOObjective
-	if c.Same, err = c.fingerprint(proven); err != nil || found.Proof.IsZero() {
-		return c, err
+	if !found.Proof.IsZero() {
+		e.cfg.Proofs.Keep(found.Proof)
 	}
-	return c, e.cfg.Proofs.Keep(found.Proof)
+	c.Same, err = c.fingerprint(proven)
+	return c, err
 }
 
 // tell tells the targets' and the neighbours' events again, from the history.

@@ -75,8 +75,8 @@ type Log interface {
 // Proofs keeps the last proof that every view is what the log makes of it. Its
 // zero value is that there is none.
 type Proofs interface {
-	Load() (replay.Proof, error)
-	Keep(p replay.Proof) error
+	Load() replay.Proof
+	Keep(p replay.Proof)
 }
 
 // Objectives are what a restoration is held against.
@@ -96,6 +96,7 @@ type Config struct {
 	Views      Views
 	Log        Log
 	Proofs     Proofs
+	Busy       func() bool // see replay.Options; may be nil
 	Clock      func() time.Time
 	NewID      func() (uuid.UUID, error)
 	Objectives Objectives

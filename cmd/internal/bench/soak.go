@@ -17,9 +17,9 @@ import (
 )
 
 const (
-	// soakPerSecond is about half of what two processors take with every view
-	// keeping up, when nothing else is going on.
-	soakPerSecond = 6000
+	// soakPerSecond is half of what two processors take one by one, with every view
+	// keeping up, while nothing else is going on.
+	soakPerSecond = 3000
 	// What else is going on: a wrong run with its restoration and certificate, a
 	// view rebuilt, queries.
 	restoreEvery   = time.Minute
@@ -30,7 +30,7 @@ const (
 func soakRows() []Row {
 	return []Row{{
 		Name: "soak", OnlyNamed: true,
-		What: "6,000 events/s open loop, beside restorations, rebuilds and queries; the first third of the time beside the last",
+		What: "3,000 events/s open loop, beside restorations, rebuilds and queries; the first third of the time beside the last",
 		Figures: []Figure{
 			{Unit: "events/s"},
 			{Name: "errors", Unit: "errors", Target: atMost(0.5)},
@@ -87,14 +87,19 @@ func soak(ctx context.Context, e *Env) ([]Value, error) {
 	err = e.everyAnswer(ctx, sys.Service, soakPerSecond, func(int) bool { return time.Since(s.began) < e.soak }, func(a sent) {
 		if a.err != nil {
 			s.failed(a.err)
+			return
 		}
 		third := s.third(a.due)
 		s.acked[third] = append(s.acked[third], a.acked.Sub(a.due))
 	})
 	took := time.Since(s.began)
+	cancel()
 	chores.Wait()
 	if err != nil {
 		return nil, err
+	}
+	if len(s.acked[2]) == 0 || len(s.lag[0]) == 0 || len(s.lag[2]) == 0 {
+		return nil, fmt.Errorf("it ended after %s of %s", took.Round(time.Second), s.soak)
 	}
 	if s.first != nil {
 		e.say("the first error: %s", s.first)
@@ -111,6 +116,8 @@ func soak(ctx context.Context, e *Env) ([]Value, error) {
 		{Value: float64(restorations)}, {Value: float64(rebuilds)}, {Value: float64(queries)},
 	}, nil
 }
+
+func (s *soaking) since() time.Duration { return time.Since(s.began).Round(time.Second) }
 
 // middle is the median of samples.
 func middle(of []float64) float64 { return median(slices.Sorted(slices.Values(of))) }
@@ -144,15 +151,19 @@ func (s *soaking) repeat(ctx context.Context, every time.Duration, do func(ctx c
 
 func (s *soaking) restoreOnce(ctx context.Context, _ int) error {
 	run, err := s.wrongRun(ctx, s.sys)
-	if err == nil {
-		_, err = s.restore(ctx, s.sys, run)
+	if err != nil {
+		return err
 	}
+	r, err := s.restore(ctx, s.sys, run)
+	s.say("  after %s a restoration: plan %s, apply %s, certificate %s", s.since(), r.plan, r.apply, r.certificate)
 	return err
 }
 
 func (s *soaking) rebuildOne(ctx context.Context, n int) error {
-	views := rebuilt()
-	return s.sys.Runner.Rebuild(ctx, views[n%len(views)], nil)
+	view, began := rebuilt()[n%len(rebuilt())], time.Now()
+	err := s.sys.Runner.Rebuild(ctx, view, nil)
+	s.say("  after %s a rebuild of %s in %s", s.since(), view, time.Since(began))
+	return err
 }
 
 // query asks what services and auditors ask.

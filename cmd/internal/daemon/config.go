@@ -51,7 +51,7 @@ type Config struct {
 	// CacheBytes is the block cache that all views share; 256 MiB if 0.
 	CacheBytes int64
 	// SnapshotBytes is the memory for states of tenants with long histories, which
-	// reads as of a Seq begin at; 64 MiB if 0.
+	// reads as of a Seq begin at; 96 MiB if 0.
 	SnapshotBytes int64
 	// Paused leaves the views where they stand: the write side is measured by
 	// itself then, or a bulk load comes first and the views after it.
@@ -66,7 +66,7 @@ type Config struct {
 const (
 	defaultCacheBytes = 256 << 20
 	// DefaultSnapshotBytes is what Config.SnapshotBytes is if 0.
-	DefaultSnapshotBytes = 64 << 20
+	DefaultSnapshotBytes = 96 << 20
 	// reserveBytes is how much of the disk is left free: what the views, the
 	// heads and a clean stop may still need when the log takes no more.
 	reserveBytes = 64 << 20

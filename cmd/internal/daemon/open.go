@@ -60,7 +60,7 @@ func (s *System) openDir(_ context.Context, cfg Config) error {
 		return err
 	}
 	s.close.add("the scratch directory", plain(cleanup))
-	s.proofs.path, s.proofs.clock = filepath.Join(dir, ProofFile), s.Clock
+	s.proofs.path, s.proofs.clock, s.proofs.logger = filepath.Join(dir, ProofFile), s.Clock, s.Logger
 	lock, err := lockDir(dir)
 	if err != nil {
 		return err
@@ -240,6 +240,7 @@ func (s *System) startRunner(ctx context.Context, cfg Config) error {
 			s.Logger.Info().Str("view", view).Stringer("seq", seq).Msg("the view is rebuilt and serves")
 		},
 	})
+	s.Runner.Busy = s.Service.Busy
 	if cfg.Paused {
 		return nil
 	}
