@@ -177,7 +177,7 @@ func (r *Runner) fillEmpty(ctx context.Context, db *viewdb.DB, p Projector, prog
 		if progress != nil {
 			progress(min(at, head), head)
 		}
-		const aLittle = 20 * time.Millisecond
+		const aLittle = 5 * time.Millisecond
 		_ = GiveWay(ctx, r.Busy, aLittle) // who calls asks the context itself
 	}
 	if collected, ok := p.(Collected); ok {

@@ -1,8 +1,11 @@
 package replay_test
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"slices"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -210,6 +213,26 @@ func longLife(t testing.TB, n int) []events.Stored {
 		out[i] = s
 	}
 	return out
+}
+
+// Whoever gives way all the time comes to an end all the same.
+func TestVerifyGivesWay(t *testing.T) {
+	t.Parallel()
+	w := replaytest.New(t, replaytest.All())
+	w.Begin(5)
+	w.Settle()
+	subjects, release := standing(t, w.Views)
+	defer release()
+	asked := atomic.Int64{}
+	r, err := replay.Verify(t.Context(), w.Log, subjects, replay.Options{Busy: func() bool { asked.Add(1); return true }})
+	if err != nil || !r.OK() || asked.Load() == 0 {
+		t.Errorf("%+v, asked %d times: %v", r, asked.Load(), err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := replay.Verify(ctx, w.Log, subjects, replay.Options{Busy: func() bool { return true }}); !errors.Is(err, context.Canceled) {
+		t.Errorf("a verification that nobody waits for: %v", err)
+	}
 }
 
 // A proof of another log, of another time or of other views is no proof.

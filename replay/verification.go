@@ -148,7 +148,7 @@ func (v *verification) progress(at events.Seq) error {
 }
 
 func (v *verification) giveWay() error {
-	const aLittle = 5 * time.Millisecond
+	const aLittle = time.Millisecond
 	return projectors.GiveWay(v.ctx, v.opts.Busy, aLittle)
 }
 

@@ -1,6 +1,7 @@
 package daemon_test
 
 import (
+	"bytes"
 	"os"
 	"path/filepath"
 	"testing"
@@ -29,8 +30,13 @@ func TestProofIsKept(t *testing.T) {
 	if err != nil || !second.OK() || second.Since != first.Events || second.Events <= first.Events {
 		t.Fatalf("after a start: %+v, %v", second, err)
 	}
-	for _, spoiled := range [][]byte{nil, []byte("{"), []byte(`{"seq":1}`)} {
-		path := filepath.Join(dir, daemon.ProofFile)
+	path := filepath.Join(dir, daemon.ProofFile)
+	good, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	other := bytes.Replace(good, []byte(`"program":"`), []byte(`"program":"other`), 1)
+	for _, spoiled := range [][]byte{nil, []byte("{"), []byte(`{"seq":1}`), other} {
 		err := os.Remove(path)
 		if spoiled != nil {
 			err = os.WriteFile(path, spoiled, 0o600)
