@@ -127,7 +127,7 @@ type pair struct {
 func (f *finder) has(key, value []byte) {
 	row := f.sums.Row(key, value)
 	if sum := f.sumOf(key); sum != nil {
-		sum.Plus(row)
+		*sum = sum.Plus(row)
 	}
 	if f.bins[viewdb.Bin(key)] {
 		f.of(key).have = append([]byte{}, value...)
@@ -147,7 +147,7 @@ func (f *finder) should(key, value []byte, rank uint64, about events.Aggregate) 
 	defer f.mu.Unlock()
 	row := f.sums.Row(key, value)
 	if sum := f.sumOf(key); sum != nil {
-		sum.Minus(row)
+		*sum = sum.Minus(row)
 	}
 	if !f.bins[viewdb.Bin(key)] {
 		return nil

@@ -172,8 +172,8 @@ type side struct {
 // off, and the rows as they should be now.
 func (t *tail) sides(subject int) [2]*side {
 	was, is := &side{upTo: t.from.Seq}, &side{upTo: t.upTo}
-	was.count = func() { t.want[subject].Minus(was.sum.Sum()) }
-	is.count = func() { t.want[subject].Plus(is.sum.Sum()) }
+	was.count = func() { t.want[subject] = t.want[subject].Minus(was.sum.Sum()) }
+	is.count = func() { t.want[subject] = t.want[subject].Plus(is.sum.Sum()) }
 	return [2]*side{was, is}
 }
 

@@ -27,20 +27,22 @@ const sumLanes = highwayhash.Size / 8
 // sumKey is no secret: sums are compared between processes.
 const sumKey = "the sum of the rows of one view."
 
-// Plus adds the rows of another Sum.
-func (s *Sum) Plus(other Sum) {
+// Plus is the Sum with the rows of another.
+func (s Sum) Plus(other Sum) Sum {
 	s.Rows += other.Rows
 	for i, lane := range other.lanes {
 		s.lanes[i] += lane
 	}
+	return s
 }
 
-// Minus takes the rows of another Sum away.
-func (s *Sum) Minus(other Sum) {
+// Minus is the Sum without the rows of another.
+func (s Sum) Minus(other Sum) Sum {
 	s.Rows -= other.Rows
 	for i, lane := range other.lanes {
 		s.lanes[i] -= lane
 	}
+	return s
 }
 
 // String is the Sum in 64 hex digits, without the number of rows.
@@ -94,12 +96,15 @@ type Tally struct {
 }
 
 // Add adds a row.
-func (t *Tally) Add(key, value []byte) { t.bins[Bin(key)].Plus(t.Row(key, value)) }
+func (t *Tally) Add(key, value []byte) {
+	bin := &t.bins[Bin(key)]
+	*bin = bin.Plus(t.Row(key, value))
+}
 
 // Plus adds the rows of another Tally.
 func (t *Tally) Plus(other *Tally) {
 	for i := range t.bins {
-		t.bins[i].Plus(other.bins[i])
+		t.bins[i] = t.bins[i].Plus(other.bins[i])
 	}
 }
 
@@ -116,7 +121,7 @@ func (t *Tally) Differ(other *Tally) (bins []int) {
 // Sum is that of all bins.
 func (t *Tally) Sum() (sum Sum) {
 	for _, bin := range t.bins {
-		sum.Plus(bin)
+		sum = sum.Plus(bin)
 	}
 	return sum
 }

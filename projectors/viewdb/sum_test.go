@@ -30,9 +30,7 @@ func TestSum(t *testing.T) {
 		if whole.Rows != int64(len(rows)) {
 			rt.Fatalf("%d rows, not %d", whole.Rows, len(rows))
 		}
-		rest := whole
-		rest.Minus(odd.Sum())
-		if rest != even.Sum() {
+		if whole.Minus(odd.Sum()) != even.Sum() {
 			rt.Fatal("taking away half of the rows leaves not the other half")
 		}
 		odd.Plus(&even)

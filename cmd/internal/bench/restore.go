@@ -143,7 +143,10 @@ func restoreMany(ctx context.Context, e *Env) ([]Value, error) {
 	}
 	apply := Value{Value: r.apply.Seconds()}
 	return []Value{
-		apply, apply, {Value: (r.plan + r.apply + r.certificate).Seconds()}, {Value: r.plan.Seconds()}, {Value: r.certificate.Seconds()},
+		apply, apply,
+		{Value: (r.plan + r.apply + r.certificate).Seconds()},
+		{Value: r.plan.Seconds()},
+		{Value: r.certificate.Seconds()},
 		{Value: time.Since(began).Seconds()},
 	}, nil
 }

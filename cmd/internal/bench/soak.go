@@ -113,7 +113,9 @@ func soak(ctx context.Context, e *Env) ([]Value, error) {
 		{late.p99(), early.p99()},
 		{middle(s.lag[2]), middle(s.lag[0])},
 		{middle(s.memory[2]), middle(s.memory[0])},
-		{Value: float64(restorations)}, {Value: float64(rebuilds)}, {Value: float64(queries)},
+		{Value: float64(restorations)},
+		{Value: float64(rebuilds)},
+		{Value: float64(queries)},
 	}, nil
 }
 
