@@ -7,7 +7,6 @@ import (
 
 	"tenantcatalogue/catalogue"
 	"tenantcatalogue/events"
-	"tenantcatalogue/events/eventlog"
 	"tenantcatalogue/events/eventtest"
 )
 
@@ -32,15 +31,7 @@ func parts(t testing.TB, about events.Aggregate, epoch uint64, state catalogue.M
 // parts, through the real log.
 func TestLargeState(t *testing.T) {
 	t.Parallel()
-	nc, err := eventtest.Start(t).LogConn()
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(nc.Close)
-	log, err := eventlog.Open(t.Context(), nc, eventlog.Config{Create: true})
-	if err != nil {
-		t.Fatal(err)
-	}
+	log, _ := eventtest.NewLog(t)
 	s := open(t, log)
 	s.must(anAccount(1))
 	s.must(aTenant(1))

@@ -13,7 +13,6 @@ import (
 	"tenantcatalogue/catalogue"
 	"tenantcatalogue/catalogue/catalogtest"
 	"tenantcatalogue/events"
-	"tenantcatalogue/events/eventlog"
 	"tenantcatalogue/events/eventtest"
 	"tenantcatalogue/projectors"
 	"tenantcatalogue/projectors/heads"
@@ -293,15 +292,7 @@ func TestWaitForEndsWithItsContext(t *testing.T) {
 // the fold makes, and the write side's own store too.
 func TestRunnerOnJetStream(t *testing.T) {
 	t.Parallel()
-	nc, err := eventtest.Start(t).LogConn()
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(nc.Close)
-	log, err := eventlog.Open(t.Context(), nc, eventlog.Config{Create: true})
-	if err != nil {
-		t.Fatal(err)
-	}
+	log, _ := eventtest.NewLog(t)
 	db := openDB(t, heads.Projector{}, vfs.NewMem())
 	store, err := heads.Open(db, log.Identity())
 	if err != nil {

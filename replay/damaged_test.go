@@ -47,17 +47,9 @@ func TestVerifyReportsADamagedStream(t *testing.T) {
 // left.
 func copied(t *testing.T, w *replaytest.World, upTo events.Seq, keep int64) *eventlog.Log {
 	t.Helper()
-	nc, err := eventtest.Start(t).LogConn()
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(nc.Close)
-	log, err := eventlog.Open(t.Context(), nc, eventlog.Config{Create: true})
-	if err != nil {
-		t.Fatal(err)
-	}
+	log, nc := eventtest.NewLog(t)
 	heads := map[events.Aggregate]events.Seq{}
-	err = w.Log.Read(t.Context(), 0, upTo, func(stored []events.Stored) error {
+	err := w.Log.Read(t.Context(), 0, upTo, func(stored []events.Stored) error {
 		for _, s := range stored {
 			eventtest.MustAppend(t, log, eventtest.One(s, heads[s.About]))
 			heads[s.About] = s.Seq

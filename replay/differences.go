@@ -57,7 +57,7 @@ func (v *verification) makeAgain(s *subject, into *finder) error {
 	if s.gathered != nil {
 		return projectors.Gather(v.ctx, v.archive, v.history.Snapshot, func() projectors.Gatherers {
 			rows := &rowsAbout{finder: into}
-			return projectors.Gatherers{Each: []projectors.Gatherer{telling{upTo{s.gathered.Gather(rows), s.at.Seq}, rows}}}
+			return projectors.Gatherers{Each: []projectors.Gatherer{telling{gathererUpTo{s.gathered.Gather(rows), s.at.Seq}, rows}}}
 		}, nil)
 	}
 	c, err := s.collected.Collect(into, 0, nil)

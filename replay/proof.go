@@ -132,18 +132,18 @@ func (t *tail) fold() error {
 		}
 	}
 	t.check.at, t.check.known, t.check.knownAs = after, t.from.Seq, t.from.Event
-	var to []limited
+	var to []collectorUpTo
 	var ended []func()
 	for i, s := range t.subjects {
 		if s.collected == nil {
 			continue
 		}
 		for _, part := range t.sides(i) {
-			c, err := s.collected.Collect(rows{&part.sum}, after, s.Snapshot)
+			c, err := s.collected.Collect(tallied{&part.sum}, after, s.Snapshot)
 			if err != nil {
 				return err
 			}
-			to = append(to, limited{c, part.upTo})
+			to = append(to, collectorUpTo{c, part.upTo})
 			ended = append(ended, part.count)
 		}
 	}
@@ -195,7 +195,7 @@ func (t *tail) gather() error {
 				continue
 			}
 			for _, part := range t.sides(i) {
-				to.Each = append(to.Each, upTo{s.gathered.Gather(rows{&part.sum}), part.upTo})
+				to.Each = append(to.Each, gathererUpTo{s.gathered.Gather(tallied{&part.sum}), part.upTo})
 				ended = append(ended, part.count)
 			}
 		}

@@ -152,34 +152,34 @@ func (v *verification) giveWay() error {
 	return projectors.GiveWay(v.ctx, v.opts.Busy, aLittle)
 }
 
-// rows sums up what a projector makes.
-type rows struct{ *viewdb.Tally }
+// tallied sums up what a projector makes.
+type tallied struct{ *viewdb.Tally }
 
 // Set adds a row.
-func (r rows) Set(key, value []byte) error { r.Tally.Add(key, value); return nil }
+func (r tallied) Set(key, value []byte) error { r.Tally.Add(key, value); return nil }
 
 // Add adds a row.
-func (r rows) Add(key, value []byte, _ uint64) error { r.Tally.Add(key, value); return nil }
+func (r tallied) Add(key, value []byte, _ uint64) error { r.Tally.Add(key, value); return nil }
 
 // fold reads the whole log, checks it, and makes the rows of those views that are
 // made of it in its order.
 func (v *verification) fold() error {
-	var to []limited
+	var to []collectorUpTo
 	for _, s := range v.subjects {
 		if s.collected == nil {
 			continue
 		}
-		c, err := s.collected.Collect(rows{&s.want}, 0, nil)
+		c, err := s.collected.Collect(tallied{&s.want}, 0, nil)
 		if err != nil {
 			return err
 		}
-		to = append(to, limited{c, s.at.Seq})
+		to = append(to, collectorUpTo{c, s.at.Seq})
 	}
 	return v.readLog(0, to, nil)
 }
 
-// limited is a Collector that takes the events up to a Seq.
-type limited struct {
+// collectorUpTo is a Collector that takes the events up to a Seq.
+type collectorUpTo struct {
 	projectors.Collector
 	upTo events.Seq
 }
@@ -187,7 +187,7 @@ type limited struct {
 // readLog reads the log after a Seq for the check, for collectors, and for each,
 // when it is set, up to where it has a gap. A damaged log is among the faults, and
 // no error.
-func (v *verification) readLog(after events.Seq, to []limited, each func(projectors.Recorded)) error {
+func (v *verification) readLog(after events.Seq, to []collectorUpTo, each func(projectors.Recorded)) error {
 	err := projectors.ReadDecoded(v.ctx, v.log, after, v.upTo, func(recorded []projectors.Recorded) error {
 		for _, r := range recorded {
 			if v.check.add(r); v.check.torn {
@@ -232,7 +232,7 @@ func (v *verification) gather() error {
 			}
 			sum := &viewdb.Tally{}
 			parts = append(parts, part{s, sum})
-			to.Each = append(to.Each, upTo{s.gathered.Gather(rows{sum}), s.at.Seq})
+			to.Each = append(to.Each, gathererUpTo{s.gathered.Gather(tallied{sum}), s.at.Seq})
 		}
 		return to
 	}
@@ -246,14 +246,14 @@ func (v *verification) gather() error {
 	return nil
 }
 
-// upTo is a Gatherer that takes the events up to a Seq.
-type upTo struct {
+// gathererUpTo is a Gatherer that takes the events up to a Seq.
+type gathererUpTo struct {
 	projectors.Gatherer
 	seq events.Seq
 }
 
 // Add takes an event if it is not beyond.
-func (g upTo) Add(p *projectors.Past) error {
+func (g gathererUpTo) Add(p *projectors.Past) error {
 	if p.Seq > g.seq {
 		return nil
 	}

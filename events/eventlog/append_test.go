@@ -195,7 +195,7 @@ func TestTailSurvivesItsConnection(t *testing.T) {
 func TestNoRoom(t *testing.T) {
 	t.Parallel()
 	full := false
-	l, err := eventlog.Open(t.Context(), conn(t, eventtest.Start(t)), eventlog.Config{Create: true, Room: func() error {
+	l, err := eventlog.Open(t.Context(), eventtest.Conn(t, eventtest.Start(t)), eventlog.Config{Create: true, Room: func() error {
 		if full {
 			return events.ErrNoSpace
 		}
@@ -262,7 +262,7 @@ func TestServerRefusesSecondExpectation(t *testing.T) {
 
 func TestOpenIsStrict(t *testing.T) {
 	t.Parallel()
-	nc := conn(t, eventtest.Start(t))
+	nc := eventtest.Conn(t, eventtest.Start(t))
 	if _, err := eventlog.Open(t.Context(), nc, eventlog.Config{}); !errors.Is(err, eventlog.ErrNoStream) {
 		t.Error(err)
 	}
@@ -354,7 +354,7 @@ func TestForeignMessagesAreKept(t *testing.T) {
 
 func TestGapIsFound(t *testing.T) {
 	t.Parallel()
-	nc := conn(t, eventtest.Start(t))
+	nc := eventtest.Conn(t, eventtest.Start(t))
 	l, err := eventlog.Open(t.Context(), nc, eventlog.Config{Create: true})
 	if err != nil {
 		t.Fatal(err)

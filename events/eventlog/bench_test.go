@@ -23,7 +23,7 @@ import (
 func BenchmarkAppend(b *testing.B) {
 	for _, network := range []string{"pipe", "tcp"} {
 		srv := eventtest.StartWith(b, bus.Config{Listen: bus.Listen{On: network == "tcp"}})
-		nc := conn(b, srv)
+		nc := eventtest.Conn(b, srv)
 		log, err := eventlog.Open(b.Context(), nc, eventlog.Config{Create: true})
 		if err != nil {
 			b.Fatal(err)
@@ -103,16 +103,6 @@ func rawBatch(ctx context.Context, nc *nats.Conn, n *uint64, payload []byte) err
 		}
 		return err
 	}
-}
-
-func conn(t testing.TB, b *bus.Bus) *nats.Conn {
-	t.Helper()
-	nc, err := b.LogConn()
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(nc.Close)
-	return nc
 }
 
 func event(n uint64, data []byte) events.Stored {

@@ -9,7 +9,7 @@ import (
 
 func open(t testing.TB) *eventlog.Log {
 	t.Helper()
-	l, err := eventlog.Open(t.Context(), conn(t, eventtest.Start(t)), eventlog.Config{Create: true})
+	l, err := eventlog.Open(t.Context(), eventtest.Conn(t, eventtest.Start(t)), eventlog.Config{Create: true})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -3,7 +3,10 @@ package eventtest
 import (
 	"testing"
 
+	"github.com/nats-io/nats.go"
+
 	"tenantcatalogue/events/bus"
+	"tenantcatalogue/events/eventlog"
 )
 
 // Start runs a bus on a directory of the test's own, without a listener, and
@@ -11,6 +14,28 @@ import (
 func Start(t testing.TB) *bus.Bus {
 	t.Helper()
 	return StartWith(t, bus.Config{})
+}
+
+// Conn is a connection to the log's account of a bus; it ends with the test.
+func Conn(t testing.TB, b *bus.Bus) *nats.Conn {
+	t.Helper()
+	nc, err := b.LogConn()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(nc.Close)
+	return nc
+}
+
+// NewLog is an empty log on a bus of its own, and the connection it stands on.
+func NewLog(t testing.TB) (*eventlog.Log, *nats.Conn) {
+	t.Helper()
+	nc := Conn(t, Start(t))
+	log, err := eventlog.Open(t.Context(), nc, eventlog.Config{Create: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return log, nc
 }
 
 // StartWith runs a bus with a Config; an empty StoreDir becomes a directory of

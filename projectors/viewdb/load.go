@@ -16,7 +16,7 @@ import (
 )
 
 // loadTableBytes is the size at which a load begins its next table. Tables are
-// also where DB.Split cuts.
+// also where Snapshot.Split cuts.
 const loadTableBytes = 16 << 20
 
 // Load fills an empty view, much faster than batches do: it writes tables beside

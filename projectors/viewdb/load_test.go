@@ -171,11 +171,16 @@ func TestLargeLoad(t *testing.T) {
 	if err != nil || rows != 2*n {
 		t.Fatalf("%d rows: %v", rows, err)
 	}
-	cuts, err := db.Split([]byte("r"), []byte("s"), 4)
+	still, err := db.Snapshot()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = still.Close() }()
+	cuts, err := still.Split([]byte("r"), []byte("s"), 4)
 	if err != nil || len(cuts) != 3 || !slices.IsSortedFunc(cuts, slices.Compare[[]byte]) {
 		t.Errorf("cut at %q: %v", cuts, err)
 	}
-	if cuts, err := db.Split([]byte("r"), []byte("s"), 1); err != nil || len(cuts) != 0 {
+	if cuts, err := still.Split([]byte("r"), []byte("s"), 1); err != nil || len(cuts) != 0 {
 		t.Errorf("one part is cut at %q: %v", cuts, err)
 	}
 }

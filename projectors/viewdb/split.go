@@ -6,10 +6,8 @@ import (
 	"slices"
 )
 
-// Split gives keys, at most n-1, that cut the rows from lower (inclusive) to
-// upper (exclusive; nil: no bound) into parts of about the same size on disk. It
-// knows where tables begin and no more: of few rows it may give no keys.
-func (db *DB) Split(lower, upper []byte, n int) ([][]byte, error) {
+// split is Snapshot.Split: tables tell as much of any commit.
+func (db *DB) split(lower, upper []byte, n int) ([][]byte, error) {
 	if err := db.use(); err != nil {
 		return nil, err
 	}
@@ -44,7 +42,9 @@ func (db *DB) Split(lower, upper []byte, n int) ([][]byte, error) {
 	return slices.CompactFunc(cuts, bytes.Equal), nil
 }
 
-// Split is DB.Split, for rows that stand still.
+// Split gives keys, at most n-1, that cut the rows from lower (inclusive) to upper
+// (exclusive; nil: no bound) into parts of about the same size on disk. It knows
+// where tables begin and no more: of few rows it may give no keys.
 func (s *Snapshot) Split(lower, upper []byte, n int) ([][]byte, error) {
-	return s.db.Split(lower, upper, n)
+	return s.db.split(lower, upper, n)
 }
