@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"tenantcatalogue/events"
@@ -138,6 +139,7 @@ type Service struct {
 	writer *writer
 	seal   Sealer
 	jobs   chan *job
+	asking atomic.Int64 // calls that wait for an answer
 
 	mu      sync.RWMutex // guards stopped against a send on a closed channel
 	stopped bool
@@ -212,6 +214,8 @@ func (s *Service) ask(ctx context.Context, j *job) []Verdict {
 	if len(j.requests) == 0 {
 		return nil
 	}
+	s.asking.Add(1)
+	defer s.asking.Add(-1)
 	j.verdicts = make([]Verdict, len(j.requests))
 	if err := s.enqueue(ctx, j); err != nil {
 		return refuseAll(j.requests, err)
@@ -338,9 +342,8 @@ func (s *Service) Flush(ctx context.Context) error {
 	}
 }
 
-// Busy tells whether so many callers wait that whoever has time should leave the
-// processors to the Service.
-func (s *Service) Busy() bool { return len(s.jobs) > queueLength/16 }
+// Busy tells whether callers are waiting for an answer.
+func (s *Service) Busy() bool { return s.asking.Load() > 0 }
 
 // Close answers what is queued, flushes the store and stops.
 func (s *Service) Close() error {

@@ -24,11 +24,11 @@ func Fill(ctx context.Context, source Reader, views []View, hear func(Recorded),
 	if err != nil {
 		return err
 	}
-	tell := func(name string) func(events.Seq) {
-		if progress == nil {
-			return nil
+	f := filling{source: source, hear: hear}
+	tell := func(name string) {
+		if progress != nil {
+			f.progress = func(at events.Seq) { progress(name, at, head) }
 		}
-		return func(at events.Seq) { progress(name, at, head) }
 	}
 	var collected []collection
 	var gathered []gathering
@@ -44,10 +44,12 @@ func Fill(ctx context.Context, source Reader, views []View, hear func(Recorded),
 			gathered = append(gathered, gathering{p, db})
 		}
 	}
-	if err := collect(ctx, source, collected, head, hear, tell(archive.Name())); err != nil {
+	tell(archive.Name())
+	if err := f.collect(ctx, collected, head); err != nil {
 		return err
 	}
-	return gatherFrom(ctx, source, archive, home, gathered, tell("others"))
+	tell("others")
+	return f.gatherFrom(ctx, archive, home, gathered)
 }
 
 // archiveOf finds the archive among views.
@@ -60,6 +62,20 @@ func archiveOf(views []View) (Archive, *viewdb.Home) {
 	return nil, nil
 }
 
+// filling is how views are filled.
+type filling struct {
+	source   Reader
+	spare    *Spare
+	hear     func(Recorded)   // see Fill; may be nil
+	progress func(events.Seq) // may be nil
+}
+
+func (f filling) tell(at events.Seq) {
+	if f.progress != nil {
+		f.progress(at)
+	}
+}
+
 // collection is a view to fill from the log, which is empty.
 type collection struct {
 	Collected
@@ -67,7 +83,7 @@ type collection struct {
 }
 
 // collect fills views from the log up to a Seq, all of them in one pass.
-func collect(ctx context.Context, source Reader, views []collection, upTo events.Seq, hear func(Recorded), progress func(events.Seq)) (err error) {
+func (f filling) collect(ctx context.Context, views []collection, upTo events.Seq) (err error) {
 	if len(views) == 0 || upTo == 0 {
 		return nil
 	}
@@ -82,14 +98,14 @@ func collect(ctx context.Context, source Reader, views []collection, upTo events
 			return err
 		}
 	}
-	at := viewdb.Checkpoint{Stream: source.Identity()}
-	err = ReadDecoded(ctx, source, 0, upTo, func(recorded []Recorded) error {
+	at, pace := viewdb.Checkpoint{Stream: f.source.Identity()}, f.spare.Pace()
+	err = ReadDecoded(ctx, f.source, 0, upTo, func(recorded []Recorded) error {
 		if err := follow(at.Seq, recorded); err != nil {
 			return err
 		}
 		for _, r := range recorded {
-			if hear != nil {
-				hear(r)
+			if f.hear != nil {
+				f.hear(r)
 			}
 			for _, c := range collectors {
 				if err := c.Add(r); err != nil {
@@ -98,10 +114,8 @@ func collect(ctx context.Context, source Reader, views []collection, upTo events
 			}
 			at.Seq, at.Event, at.Rolling = r.Seq, r.ID, at.Rolling.Add(r.Stored)
 		}
-		if progress != nil {
-			progress(at.Seq)
-		}
-		return nil
+		f.tell(at.Seq)
+		return pace.GiveWay(ctx)
 	})
 	for i, c := range collectors {
 		if err = errors.Join(err, c.Close()); err == nil {
@@ -122,7 +136,7 @@ type gathering struct {
 
 // gatherFrom fills views from the archive that a home has, once that is found to
 // be of this log.
-func gatherFrom(ctx context.Context, source Reader, archive Archive, home *viewdb.Home, views []gathering, progress func(events.Seq)) error {
+func (f filling) gatherFrom(ctx context.Context, archive Archive, home *viewdb.Home, views []gathering) error {
 	if len(views) == 0 {
 		return nil
 	}
@@ -136,8 +150,8 @@ func gatherFrom(ctx context.Context, source Reader, archive Archive, home *viewd
 		return err
 	}
 	if !from.Checkpoint().IsZero() {
-		if err = CheckLog(ctx, source, from.Checkpoint()); err == nil {
-			err = gather(ctx, archive, from, views, progress)
+		if err = CheckLog(ctx, f.source, from.Checkpoint()); err == nil {
+			err = f.gather(ctx, archive, from, views)
 		}
 	}
 	if err != nil {
@@ -148,7 +162,7 @@ func gatherFrom(ctx context.Context, source Reader, archive Archive, home *viewd
 
 // gather fills views from a snapshot of an archive; after an error each of them
 // is whole or empty.
-func gather(ctx context.Context, archive Archive, from *viewdb.Snapshot, views []gathering, progress func(events.Seq)) (err error) {
+func (f filling) gather(ctx context.Context, archive Archive, from *viewdb.Snapshot, views []gathering) (err error) {
 	loads := make([]*viewdb.Load, len(views))
 	for i, v := range views {
 		if loads[i], err = v.db.BeginLoad(); err != nil {
@@ -158,7 +172,7 @@ func gather(ctx context.Context, archive Archive, from *viewdb.Snapshot, views [
 	}
 	begin := func() Gatherers {
 		parts := make([]*viewdb.Part, len(views))
-		to := Gatherers{Ended: func() error {
+		to := Gatherers{Pace: f.spare.Pace(), Ended: func() error {
 			var errs []error
 			for _, p := range parts {
 				errs = append(errs, p.Break())
@@ -171,7 +185,7 @@ func gather(ctx context.Context, archive Archive, from *viewdb.Snapshot, views [
 		}
 		return to
 	}
-	if err := Gather(ctx, archive, from, begin, progress); err != nil {
+	if err := Gather(ctx, archive, from, begin, f.tell); err != nil {
 		return err
 	}
 	var wg sync.WaitGroup

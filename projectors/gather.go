@@ -6,7 +6,6 @@ import (
 	"runtime"
 	"sync"
 	"sync/atomic"
-	"time"
 
 	"tenantcatalogue/events"
 	"tenantcatalogue/projectors/viewdb"
@@ -97,12 +96,13 @@ func (p *Past) Decode() (events.Event, error) {
 // all cores end at about the same time.
 const partsPerCore = 8
 
-// told is after how many events progress is told, and the context asked.
+// told is after how many events progress is told.
 const told = 4096
 
 // Gatherers are what one goroutine of a Gather feeds.
 type Gatherers struct {
 	Each []Gatherer
+	Pace *Pace
 	// Ended, when set, is called when a run of aggregates has been closed.
 	Ended func() error
 }
@@ -145,11 +145,9 @@ func (g *sweep) work(to Gatherers) error {
 	n := 0
 	each := func(p *Past) error {
 		if n++; n%told == 0 {
-			if err := g.tell(); err != nil {
-				return err
-			}
+			g.tell()
 		}
-		return to.add(p)
+		return errors.Join(to.add(p), to.Pace.Step(g.ctx))
 	}
 	for {
 		at := int(g.next.Add(1))
@@ -187,37 +185,21 @@ func (to Gatherers) close() error {
 	return to.Ended()
 }
 
-func (g *sweep) tell() error {
+func (g *sweep) tell() {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.done += told
 	if g.progress != nil {
 		g.progress(g.done)
 	}
-	return g.ctx.Err()
-}
-
-// GiveWay waits a little if busy, when it is set, says that others need the
-// processors more; whoever reads everything asks it now and then. The error is the
-// context's.
-func GiveWay(ctx context.Context, busy func() bool, aLittle time.Duration) error {
-	if busy == nil || !busy() {
-		return ctx.Err()
-	}
-	wait := time.NewTimer(aLittle)
-	defer wait.Stop()
-	select {
-	case <-wait.C:
-	case <-ctx.Done():
-	}
-	return ctx.Err()
 }
 
 // GatherOf is Gather for some aggregates, on the calling goroutine.
 func GatherOf(ctx context.Context, archive Archive, from *viewdb.Snapshot, about []events.Aggregate, to Gatherers) error {
+	each := func(p *Past) error { return errors.Join(to.add(p), to.Pace.Step(ctx)) }
 	for _, a := range about {
 		lower, upper := archive.Bounds(a)
-		if err := errors.Join(archive.Scan(from, lower, upper, to.add), ctx.Err()); err != nil {
+		if err := errors.Join(archive.Scan(from, lower, upper, each), ctx.Err()); err != nil {
 			return err
 		}
 	}

@@ -173,15 +173,12 @@ func (r *Runner) fillEmpty(ctx context.Context, db *viewdb.DB, p Projector, prog
 	if err != nil {
 		return err
 	}
-	tell := func(at events.Seq) {
-		if progress != nil {
-			progress(min(at, head), head)
-		}
-		const aLittle = 5 * time.Millisecond
-		_ = GiveWay(ctx, r.Busy, aLittle) // who calls asks the context itself
+	f := filling{source: r.source, spare: r.Spare}
+	if progress != nil {
+		f.progress = func(at events.Seq) { progress(min(at, head), head) }
 	}
 	if collected, ok := p.(Collected); ok {
-		return collect(ctx, r.source, []collection{{collected, db}}, head, nil, tell)
+		return f.collect(ctx, []collection{{collected, db}}, head)
 	}
 	gathered, ok := p.(Gathered)
 	if !ok {
@@ -191,7 +188,7 @@ func (r *Runner) fillEmpty(ctx context.Context, db *viewdb.DB, p Projector, prog
 	if archive == nil {
 		return nil
 	}
-	err = gatherFrom(ctx, r.source, archive, home, []gathering{{gathered, db}}, tell)
+	err = f.gatherFrom(ctx, archive, home, []gathering{{gathered, db}})
 	if err != nil && home.Current().Fault() != nil && db.Fault() == nil && db.Checkpoint().IsZero() {
 		return nil // the archive broke on the way: the log has everything too
 	}

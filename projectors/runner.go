@@ -44,9 +44,8 @@ type Status struct {
 
 // Runner reads the log once and keeps every view at it.
 type Runner struct {
-	// Busy, when set before Run, tells whether others need the processors more:
-	// views are then rebuilt slowly.
-	Busy func() bool
+	// Spare, when set before Run, is what views are rebuilt in.
+	Spare *Spare
 
 	source   Source
 	listener Listener

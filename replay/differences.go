@@ -30,7 +30,7 @@ func (v *verification) differences(s *subject, bins []int, wrong map[events.Aggr
 	for _, bin := range bins[:looked] {
 		f.bins[bin] = true
 	}
-	err := s.Snapshot.Scan(nil, nil, v.asking(func(key, value []byte) { f.has(key, value) }))
+	err := s.Snapshot.Scan(nil, nil, v.pacing(v.opts.Spare.Pace(), func(key, value []byte) { f.has(key, value) }))
 	if err == nil {
 		err = v.makeAgain(s, f)
 	}
@@ -57,7 +57,7 @@ func (v *verification) makeAgain(s *subject, into *finder) error {
 	if s.gathered != nil {
 		return projectors.Gather(v.ctx, v.archive, v.history.Snapshot, func() projectors.Gatherers {
 			rows := &rowsAbout{finder: into}
-			return projectors.Gatherers{Each: []projectors.Gatherer{telling{gathererUpTo{s.gathered.Gather(rows), s.at.Seq}, rows}}}
+			return projectors.Gatherers{Pace: v.opts.Spare.Pace(), Each: []projectors.Gatherer{telling{gathererUpTo{s.gathered.Gather(rows), s.at.Seq}, rows}}}
 		}, nil)
 	}
 	c, err := s.collected.Collect(into, 0, nil)

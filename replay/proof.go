@@ -189,7 +189,7 @@ func (t *tail) gather() error {
 	var ended []func()
 	workers := runtime.GOMAXPROCS(0)
 	for share := range slices.Chunk(about, max(1, (len(about)+workers-1)/workers)) {
-		var to projectors.Gatherers
+		to := projectors.Gatherers{Pace: t.opts.Spare.Pace()}
 		for i, s := range t.subjects {
 			if s.gathered == nil {
 				continue

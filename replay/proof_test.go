@@ -224,13 +224,13 @@ func TestVerifyGivesWay(t *testing.T) {
 	subjects, release := standing(t, w.Views)
 	defer release()
 	asked := atomic.Int64{}
-	r, err := replay.Verify(t.Context(), w.Log, subjects, replay.Options{Busy: func() bool { asked.Add(1); return true }})
+	r, err := replay.Verify(t.Context(), w.Log, subjects, replay.Options{Spare: projectors.NewSpare(func() bool { asked.Add(1); return true }, time.Now)})
 	if err != nil || !r.OK() || asked.Load() == 0 {
 		t.Errorf("%+v, asked %d times: %v", r, asked.Load(), err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if _, err := replay.Verify(ctx, w.Log, subjects, replay.Options{Busy: func() bool { return true }}); !errors.Is(err, context.Canceled) {
+	if _, err := replay.Verify(ctx, w.Log, subjects, replay.Options{Spare: projectors.NewSpare(func() bool { return true }, time.Now)}); !errors.Is(err, context.Canceled) {
 		t.Errorf("a verification that nobody waits for: %v", err)
 	}
 }

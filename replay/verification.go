@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"runtime"
 	"sync"
-	"time"
 
 	"tenantcatalogue/events"
 	"tenantcatalogue/projectors"
@@ -108,9 +107,10 @@ func (v *verification) scan() error {
 	}
 	close(queue)
 	work := func() error {
+		pace := v.opts.Spare.Pace()
 		for p := range queue {
 			var sum viewdb.Tally
-			if err := p.of.Snapshot.Scan(p.lower, p.upper, v.asking(sum.Add)); err != nil {
+			if err := p.of.Snapshot.Scan(p.lower, p.upper, v.pacing(pace, sum.Add)); err != nil {
 				return err
 			}
 			p.of.mu.Lock()
@@ -126,30 +126,19 @@ func (v *verification) scan() error {
 	return together(workers...)
 }
 
-// asking makes a scan that ends when nobody waits for it any more.
-func (v *verification) asking(each func(key, value []byte)) func(key, value []byte) error {
-	const askedAfter = 1024
-	n := 0
+// pacing makes a scan that gives way, and ends when nobody waits for it any more.
+func (v *verification) pacing(pace *projectors.Pace, each func(key, value []byte)) func(key, value []byte) error {
 	return func(key, value []byte) error {
 		each(key, value)
-		if n++; n%askedAfter == 0 {
-			return v.giveWay()
-		}
-		return nil
+		return pace.Step(v.ctx)
 	}
 }
 
-// progress tells how far it has come, and gives way.
-func (v *verification) progress(at events.Seq) error {
+// progress tells how far it has come.
+func (v *verification) progress(at events.Seq) {
 	if v.opts.Progress != nil {
 		v.opts.Progress(min(at, v.upTo), v.upTo)
 	}
-	return v.giveWay()
-}
-
-func (v *verification) giveWay() error {
-	const aLittle = time.Millisecond
-	return projectors.GiveWay(v.ctx, v.opts.Busy, aLittle)
 }
 
 // tallied sums up what a projector makes.
@@ -188,6 +177,7 @@ type collectorUpTo struct {
 // when it is set, up to where it has a gap. A damaged log is among the faults, and
 // no error.
 func (v *verification) readLog(after events.Seq, to []collectorUpTo, each func(projectors.Recorded)) error {
+	pace := v.opts.Spare.Pace()
 	err := projectors.ReadDecoded(v.ctx, v.log, after, v.upTo, func(recorded []projectors.Recorded) error {
 		for _, r := range recorded {
 			if v.check.add(r); v.check.torn {
@@ -205,7 +195,8 @@ func (v *verification) readLog(after events.Seq, to []collectorUpTo, each func(p
 				each(r)
 			}
 		}
-		return v.progress(v.check.at)
+		v.progress(v.check.at)
+		return pace.GiveWay(v.ctx)
 	})
 	if errors.Is(err, events.ErrGap) || errors.Is(err, events.ErrShort) {
 		v.check.cut(err)
@@ -226,6 +217,7 @@ func (v *verification) gather() error {
 	}
 	var parts []part
 	begin := func() (to projectors.Gatherers) {
+		to.Pace = v.opts.Spare.Pace()
 		for _, s := range v.subjects {
 			if s.gathered == nil {
 				continue
@@ -236,8 +228,7 @@ func (v *verification) gather() error {
 		}
 		return to
 	}
-	tell := func(at events.Seq) { _ = v.progress(at) } // Gather asks the context itself
-	if err := projectors.Gather(v.ctx, v.archive, v.history.Snapshot, begin, tell); err != nil {
+	if err := projectors.Gather(v.ctx, v.archive, v.history.Snapshot, begin, v.progress); err != nil {
 		return err
 	}
 	for _, p := range parts {

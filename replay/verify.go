@@ -42,8 +42,7 @@ type ViewReport struct {
 // Options are what a verification can do without.
 type Options struct {
 	Progress func(at, of events.Seq) // hears how far it has come
-	// Busy tells whether others need the processors more: then it goes on slowly.
-	Busy func() bool
+	Spare    *projectors.Spare       // what it may use of the processors
 }
 
 // Report is what a verification found.

@@ -96,7 +96,7 @@ type Config struct {
 	Views      Views
 	Log        Log
 	Proofs     Proofs
-	Busy       func() bool // see replay.Options; may be nil
+	Spare      *projectors.Spare // what a certificate may use of the processors; nil: all
 	Clock      func() time.Time
 	NewID      func() (uuid.UUID, error)
 	Objectives Objectives

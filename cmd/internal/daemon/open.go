@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"time"
 
 	"tenantcatalogue/catalogue"
 	"tenantcatalogue/cmd/internal/auth"
@@ -90,12 +91,18 @@ func (s *System) openKeys(context.Context, Config) error {
 // openStores opens the views and the heads. What is corrupt or of another
 // format begins empty, and is filled from the log before it serves.
 func (s *System) openStores(_ context.Context, cfg Config) error {
-	shared := viewdb.NewShared(cfg.CacheBytes)
-	s.close.add("the cache", plain(func() error { shared.Close(); return nil }))
+	// Whoever reads everything wears out a cache, and keeps its locks taken. What
+	// decisions are made from, and the archive, by far the most to read, have
+	// caches of their own, so that neither gets in the way of the views.
+	deciding, archived, shown := s.openCache(cfg.CacheBytes/4), s.openCache(cfg.CacheBytes/4), s.openCache(cfg.CacheBytes/2)
 	for _, p := range []projectors.Projector{
 		tenants.New(), commerce.New(), identity.New(), placement.New(), apps.New(), contacts.New(s.Sealer), history.New(), pages.New(),
 	} {
-		home, err := s.openHome("views", p, shared)
+		cache := shown
+		if _, ok := p.(projectors.Archive); ok {
+			cache = archived
+		}
+		home, err := s.openHome("views", p, cache)
 		if err != nil {
 			return err
 		}
@@ -104,8 +111,14 @@ func (s *System) openStores(_ context.Context, cfg Config) error {
 	}
 	s.History = s.Homes[history.Name]
 	var err error
-	s.Heads, err = s.openHome("", heads.Projector{}, shared)
+	s.Heads, err = s.openHome("", heads.Projector{}, deciding)
 	return err
+}
+
+func (s *System) openCache(size int64) *viewdb.Shared {
+	shared := viewdb.NewShared(size)
+	s.close.add("the cache", plain(func() error { shared.Close(); return nil }))
+	return shared
 }
 
 func (s *System) openHome(under string, p projectors.Projector, shared *viewdb.Shared) (*viewdb.Home, error) {
@@ -240,7 +253,7 @@ func (s *System) startRunner(ctx context.Context, cfg Config) error {
 			s.Logger.Info().Str("view", view).Stringer("seq", seq).Msg("the view is rebuilt and serves")
 		},
 	})
-	s.Runner.Busy = s.Service.Busy
+	s.Runner.Spare = projectors.NewSpare(s.Service.Busy, time.Now)
 	if cfg.Paused {
 		return nil
 	}

@@ -127,7 +127,7 @@ func (s *System) Prove(ctx context.Context) (report replay.Report, err error) {
 	if err != nil {
 		return report, err
 	}
-	report, err = replay.VerifySince(ctx, s.Log, replay.Subjects(pinned), s.proofs.Load(), replay.Options{Busy: s.Service.Busy})
+	report, err = replay.VerifySince(ctx, s.Log, replay.Subjects(pinned), s.proofs.Load(), replay.Options{Spare: s.Runner.Spare})
 	if err == nil && !report.Proof.IsZero() {
 		s.proofs.Keep(report.Proof)
 	}

@@ -41,7 +41,7 @@ func (s *System) Verify(ctx context.Context, progress func(at, of events.Seq)) (
 	}
 	defer func() { err = errors.Join(err, pinned.Close()) }()
 	subjects := append(replay.Subjects(pinned), replay.Subject{Projector: heads.Projector{}, Snapshot: written})
-	report, err = replay.Verify(ctx, s.Log, subjects, replay.Options{Progress: progress, Busy: s.Service.Busy})
+	report, err = replay.Verify(ctx, s.Log, subjects, replay.Options{Progress: progress, Spare: s.Runner.Spare})
 	if err != nil || report.Proof.IsZero() {
 		return report, err
 	}
@@ -53,6 +53,6 @@ func (s *System) Verify(ctx context.Context, progress func(at, of events.Seq)) (
 func (s *System) Restorer() *restore.Engine {
 	return restore.New(restore.Config{
 		History: func(f func(*history.Reader) error) error { return history.View(s.History, f) },
-		Service: s.Service, Views: s.Runner, Log: s.Log, Proofs: &s.proofs, Busy: s.Service.Busy, Clock: s.Clock, NewID: uuid.NewV7,
+		Service: s.Service, Views: s.Runner, Log: s.Log, Proofs: &s.proofs, Spare: s.Runner.Spare, Clock: s.Clock, NewID: uuid.NewV7,
 	})
 }
