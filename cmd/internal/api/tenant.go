@@ -48,10 +48,7 @@ type TenantGetResponse struct {
 
 // TenantGet gives a tenant with what it has, all as of one Seq.
 func (r *Reads) TenantGet(ctx context.Context, req TenantGetRequest) (out TenantGetResponse, err error) {
-	if req.Tenant.IsZero() {
-		return out, badField("tenant", "is missing; name a tenant_ id, or look it up first")
-	}
-	if err := r.waitFor(ctx, req.MinSeq); err != nil {
+	if err := r.waitForTenant(ctx, req); err != nil {
 		return out, err
 	}
 	here := []string{tenants.Name}
@@ -72,14 +69,45 @@ func (r *Reads) TenantGet(ctx context.Context, req TenantGetRequest) (out Tenant
 	return out, err
 }
 
+// TenantRecordResponse is a tenant's record as of a Seq.
+type TenantRecordResponse struct {
+	Seq    events.Seq     `json:"as_of_seq"`
+	Record tenants.Record `json:"record"`
+}
+
+// TenantRecord gives what a service asks before each of its requests: where a
+// tenant is and how it stands, without what it has.
+func (r *Reads) TenantRecord(ctx context.Context, req TenantGetRequest) (out TenantRecordResponse, err error) {
+	if err := r.waitForTenant(ctx, req); err != nil {
+		return out, err
+	}
+	err = r.together(func(s snapshots) error {
+		out.Seq = s.seq
+		out.Record, err = readRecord(s, req.Tenant)
+		return err
+	}, tenants.Name)
+	return out, err
+}
+
+func (r *Reads) waitForTenant(ctx context.Context, req TenantGetRequest) error {
+	if req.Tenant.IsZero() {
+		return badField("tenant", "is missing; name a tenant_ id, or look it up first")
+	}
+	return r.waitFor(ctx, req.MinSeq)
+}
+
+func readRecord(s snapshots, id events.TenantID) (tenants.Record, error) {
+	rec, found, err := tenants.Get(s.views[tenants.Name], id)
+	if err == nil && !found {
+		err = fmt.Errorf("%s: %w; check the id, or look the tenant up by URL, account or contact", id, errNotFound)
+	}
+	return rec, err
+}
+
 // readTenant reads what the views that are there have of a tenant.
 func readTenant(s snapshots, id events.TenantID) (t Tenant, err error) {
-	var found bool
-	if t.Record, found, err = tenants.Get(s.views[tenants.Name], id); err != nil {
+	if t.Record, err = readRecord(s, id); err != nil {
 		return t, err
-	}
-	if !found {
-		return t, fmt.Errorf("%s: %w; check the id, or look the tenant up by URL, account or contact", id, errNotFound)
 	}
 	if view := s.views[commerce.Name]; view != nil {
 		if t.Products, err = commerce.OfTenant(view, id); err != nil {

@@ -41,10 +41,12 @@ func readRows() []Row {
 			Run: readCurrent,
 		},
 		{
-			Name: "read-gate", What: "current state of a tenant through the gate on loopback, one after the other",
+			Name: "read-gate", What: "what read-current reads, through the gate on loopback, one after the other; whole: with everything that a tenant has",
 			Figures: []Figure{
 				{Name: "p50", Unit: "µs", Baseline: "a bare NATS request with the same answer, p50", Target: ratioAtMost(2)},
 				{Name: "p99", Unit: "µs", Baseline: "a bare NATS request with the same answer, p99"},
+				{Name: "whole-p50", Unit: "µs", Baseline: "a bare NATS request with the same answer, p50"},
+				{Name: "whole-p99", Unit: "µs", Baseline: "a bare NATS request with the same answer, p99"},
 			},
 			Run: readGate,
 		},
@@ -163,15 +165,33 @@ func readGate(ctx context.Context, e *Env) ([]Value, error) {
 	if err != nil {
 		return nil, err
 	}
-	var ours, bare samples
-	var size int // of an answer
+	var out []Value
+	for _, subject := range []string{"catalogue.v1.tenant.record", "catalogue.v1.tenant.get"} {
+		ours, size, err := e.gateRequests(ctx, sys, subject)
+		if err != nil {
+			return nil, err
+		}
+		bare, err := bareRequests(ctx, sys, size)
+		if err != nil {
+			return nil, err
+		}
+		for _, p := range []float64{50, 99} {
+			out = append(out, Value{micros(ours.percentile(p)), micros(bare.percentile(p))})
+		}
+	}
+	return out, nil
+}
+
+// gateRequests asks the gate for tenants chosen at random, and tells how large an
+// answer is.
+func (e *Env) gateRequests(ctx context.Context, sys *daemon.System, subject string) (took samples, size int, err error) {
 	err = withGate(ctx, sys, func(service *nats.Conn) error {
-		ours, err = each(requests, func(int) error {
+		took, err = each(requests, func(int) error {
 			raw, err := json.Marshal(api.TenantGetRequest{Tenant: e.anyone()})
 			if err != nil {
 				return err
 			}
-			answer, err := service.RequestWithContext(ctx, "catalogue.v1.tenant.get", raw)
+			answer, err := service.RequestWithContext(ctx, subject, raw)
 			if err == nil {
 				size = len(answer.Data)
 			}
@@ -182,14 +202,7 @@ func readGate(ctx context.Context, e *Env) ([]Value, error) {
 		})
 		return err
 	})
-	if err != nil {
-		return nil, err
-	}
-	bare, err = bareRequests(ctx, sys, size)
-	return []Value{
-		{micros(ours.percentile(50)), micros(bare.percentile(50))},
-		{micros(ours.percentile(99)), micros(bare.percentile(99))},
-	}, err
+	return took, size, err
 }
 
 // bareRequests asks a responder on the same server that does nothing.

@@ -109,6 +109,8 @@ func TestBadRequests(t *testing.T) {
 		{"tenant.get", `{"tenant":"account_01jc3rk3vefkht2s3cqm8wd5tb"}`, ""},
 		{"tenant.get", `{"tenat":"x"}`, "request"},
 		{"tenant.get", `{"tenant":"` + fixture("x").tenant().String() + `","min_seq":99}`, "min_seq"},
+		{"tenant.record", `{}`, "tenant"},
+		{"tenant.record", `{"tenant":"` + fixture("x").tenant().String() + `","min_seq":99}`, "min_seq"},
 		{"tenant.asof", `{"tenant":"` + fixture("x").tenant().String() + `"}`, "at"},
 		{"tenant.list", `{"limit":1001}`, "limit"},
 		{"tenant.list", `{"page":"%%%"}`, "page"},
@@ -128,7 +130,9 @@ func TestBadRequests(t *testing.T) {
 			t.Errorf("%s %s: %+v", c.subject, c.body, p)
 		}
 	}
-	if p := ask(t, nc, "catalogue.v1.tenant.get", []byte(`{"tenant":"`+fixture("x").tenant().String()+`"}`), nil); p == nil || p.Status != 404 {
-		t.Errorf("a tenant that never was: %+v", p)
+	for _, subject := range []string{"tenant.get", "tenant.record"} {
+		if p := ask(t, nc, "catalogue.v1."+subject, []byte(`{"tenant":"`+fixture("x").tenant().String()+`"}`), nil); p == nil || p.Status != 404 {
+			t.Errorf("%s of a tenant that never was: %+v", subject, p)
+		}
 	}
 }

@@ -33,6 +33,7 @@ func endpoints(a *api.API) []endpoint {
 		{subject: prefix + "publish", handle: publish(a)},
 		{subject: prefix + "read", handle: read(a)},
 		{subject: prefix + "tenant.get", handle: open(a.TenantGet)},
+		{subject: prefix + "tenant.record", handle: open(a.TenantRecord)},
 		{subject: prefix + "tenant.asof", handle: open(a.TenantAsOf)},
 		{subject: prefix + "tenant.list", handle: open(a.TenantList)},
 		{subject: prefix + "lookup", handle: known(a.Lookup)},

@@ -3,6 +3,7 @@ package gate_test
 import (
 	"encoding/json"
 	"errors"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -51,6 +52,14 @@ func TestTenantThroughTheGate(t *testing.T) {
 	if g := got.Tenant; g.URL != "acme-renamed.example.net" || g.Region != "eu-west" || len(g.Products) != 1 || g.Members != 1 ||
 		!slices.Equal(g.SiteAdmins, []string{"user:one"}) || g.Version != 4 || g.Seq != last.Seq || got.Seq < last.Seq {
 		t.Errorf("%+v", got)
+	}
+
+	var record api.TenantRecordResponse
+	if p := ask(t, nc, "catalogue.v1.tenant.record", api.TenantGetRequest{Tenant: f.tenant(), MinSeq: last.Seq}, &record); p != nil {
+		t.Fatal(p)
+	}
+	if !reflect.DeepEqual(record.Record, got.Tenant.Record) || record.Seq < last.Seq {
+		t.Errorf("the record: %+v\nthe tenant: %+v", record, got)
 	}
 
 	var was api.TenantAsOfResponse

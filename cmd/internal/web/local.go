@@ -42,7 +42,9 @@ func (s *Server) serveLocal() []route {
 		{method: get, path: "/metrics", access: services, stream: s.metrics},
 	}
 	if s.reads.Has(tenants.Name) {
-		routes = append(routes, route{method: get, path: "/v1/tenants", access: services, answer: s.tenants})
+		routes = append(routes,
+			route{method: get, path: "/v1/tenants", access: services, answer: s.tenants},
+			route{method: get, path: "/v1/tenants/{id}/record", access: services, answer: s.tenantRecord})
 	}
 	if s.reads.Has(tenants.Name) || s.reads.Has(history.Name) {
 		routes = append(routes, route{method: get, path: "/v1/tenants/{id}", access: services, answer: s.tenant})

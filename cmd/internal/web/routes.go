@@ -31,6 +31,7 @@ func (s *Server) serveDaemon() []route {
 		{method: post, path: "/v1/events", access: services, answer: s.publish},
 		{method: get, path: "/v1/tenants", access: services, answer: s.tenants},
 		{method: get, path: "/v1/tenants/{id}", access: services, answer: s.tenant},
+		{method: get, path: "/v1/tenants/{id}/record", access: services, answer: s.tenantRecord},
 		{method: get, path: "/v1/tenants/{id}/history", access: services, answer: s.tenantHistory},
 		{method: get, path: "/v1/lookup", access: services, answer: s.lookup},
 		{method: get, path: "/v1/history", access: services, answer: s.history},

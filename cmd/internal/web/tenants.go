@@ -47,12 +47,36 @@ func (s *Server) tenant(r *request) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	tag := etag(out.Tenant.Seq)
+	return tagged(r, out.Tenant.Seq, out), nil
+}
+
+// tenantRecord gives a tenant without what it has.
+func (s *Server) tenantRecord(r *request) (answer, error) {
+	id, err := pathID[events.TenantID](r)
+	if err != nil {
+		return answer{}, err
+	}
+	q := r.query()
+	minSeq := q.seq("min_seq")
+	if err := q.check(); err != nil {
+		return answer{}, err
+	}
+	out, err := s.reads.TenantRecord(r.Context(), api.TenantGetRequest{Tenant: id, MinSeq: minSeq})
+	if err != nil {
+		return answer{}, err
+	}
+	return tagged(r, out.Record.Seq, out), nil
+}
+
+// tagged answers with a body about a tenant whose last event stands at seq, unless
+// the caller has it already.
+func tagged(r *request, seq events.Seq, body any) answer {
+	tag := etag(seq)
 	header := http.Header{"Etag": {tag}, "Cache-Control": {"private, no-cache"}}
 	if etagMatches(r.Header.Values("If-None-Match"), tag) {
-		return answer{status: http.StatusNotModified, header: header}, nil
+		return answer{status: http.StatusNotModified, header: header}
 	}
-	return answer{status: http.StatusOK, header: header, body: out}, nil
+	return answer{status: http.StatusOK, header: header, body: body}
 }
 
 // tenantHistory gives the events of a tenant.

@@ -40,6 +40,14 @@ func TestTenant(t *testing.T) {
 	if head := r.do(t, ask{method: "HEAD", path: f.path()}); head.StatusCode != 200 || head.Header.Get("ETag") != tag || len(head.raw) != 0 {
 		t.Errorf("HEAD: %d, %s", head.StatusCode, head.raw)
 	}
+	recorded := r.do(t, ask{method: "GET", path: f.path() + "/record"})
+	if rec := read[api.TenantRecordResponse](t, recorded, 200).Record; rec.URL != now.URL || rec.Seq != now.Seq || recorded.Header.Get("ETag") != tag {
+		t.Errorf("%+v, %s", rec, recorded.Header)
+	}
+	same := r.do(t, ask{method: "GET", path: f.path() + "/record", header: map[string]string{"If-None-Match": tag}})
+	if same.StatusCode != 304 || len(same.raw) != 0 {
+		t.Errorf("the same record: %d, %s", same.StatusCode, same.raw)
+	}
 	then := get[api.TenantAsOfResponse](t, r, f.path()+"?at=seq:"+verdicts[2].Seq.String())
 	if then.Tenant.URL != "acme.example.net" || then.Tenant.Members != 0 || then.Point.Next == nil {
 		t.Errorf("%+v", then)
@@ -180,6 +188,8 @@ func TestHostileQueries(t *testing.T) {
 		"/v1/tenants/" + f.account().String():                  400,
 		"/v1/tenants/" + strings.Repeat("a", 5000):             400,
 		"/v1/tenants/*/history":                                400,
+		"/v1/tenants/*/record":                                 400,
+		f.path() + "/record?at=seq:1":                          400,
 		f.path() + "?at=2022-04-05T09:00:00%2B02:00":           400,
 		f.path() + "?at=seq:99999":                             400,
 		f.path() + "?at=soon":                                  400,
