@@ -10,6 +10,7 @@
 //	restore.go   883 tenants, by themselves and under live traffic
 //	process.go   a daemon in a process of its own: start, memory; bytes on disk
 //	soak.go      everything at once, for minutes; only when it is named
+//	beyond.go    what more tenants than one stream holds would rest on; only when it is named
 //
 // # Rules
 //
@@ -109,7 +110,7 @@ type Value struct{ Value, Baseline float64 }
 // Rows is the table, in an order that opens and closes as little as can be: first
 // what reads, then what writes, last what wants a process of its own.
 func Rows() []Row {
-	return slices.Concat(readRows(), streamRows(), diskRows(), publishRows(), visibleRows(), restoreRows(), processRows(), soakRows())
+	return slices.Concat(readRows(), streamRows(), diskRows(), publishRows(), visibleRows(), restoreRows(), processRows(), soakRows(), beyondRows())
 }
 
 // Choose gives the rows of those names, in the table's order; if there are none, all
