@@ -138,17 +138,23 @@ func TestLostAckIsSettled(t *testing.T) {
 
 func TestLostRefusalIsAConflict(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, eventlog.Config{AckWait: 500 * time.Millisecond})
-	eventtest.MustAppend(t, r.log, eventtest.One(eventtest.Event("a", 1), 0))
-	r.mute.Store(true)
-	answers := r.log.Append(t.Context(), []events.Unit{
-		eventtest.One(eventtest.Event("a", 2), 0), eventtest.One(eventtest.Event("b", 1), 0),
-	})
-	if !errors.Is(answers[0].Err, events.ErrConflict) || answers[1].Err != nil {
-		t.Error(answers)
-	}
-	if got := eventtest.All(t, r.log); len(got) != 2 {
-		t.Error(got)
+	for name, stale := range map[string]int{"the first of a batch": 0, "the last of a batch": 1} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			// Whoever waits for the log to settle, waits for ever.
+			r := newRig(t, eventlog.Config{AckWait: 500 * time.Millisecond, Settle: time.Hour})
+			eventtest.MustAppend(t, r.log, eventtest.One(eventtest.Event("a", 1), 0))
+			r.mute.Store(true)
+			units := []events.Unit{eventtest.One(eventtest.Event("a", 2), 0), eventtest.One(eventtest.Event("b", 1), 0)}
+			units[0], units[stale] = units[stale], units[0]
+			answers := r.log.Append(t.Context(), units)
+			if !errors.Is(answers[stale].Err, events.ErrConflict) || answers[1-stale].Err != nil {
+				t.Error(answers)
+			}
+			if got := eventtest.All(t, r.log); len(got) != 2 {
+				t.Error(got)
+			}
+		})
 	}
 }
 

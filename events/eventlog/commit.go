@@ -41,6 +41,11 @@ func (l *Log) commit(ctx context.Context, b *batch) (events.Seq, error) {
 			if settleErr == nil && stored || errors.Is(settleErr, events.ErrConflict) {
 				return first, settleErr
 			}
+			if settleErr == nil && errors.Is(refusal, events.ErrConflict) {
+				// An expectation of some other message does not hold, and never will
+				// again: any attempt that is still on its way meets the same.
+				return 0, refusal
+			}
 			err = errors.Join(err, settleErr)
 		}
 		if errors.Is(err, nats.ErrConnectionClosed) || !pause(ctx) {

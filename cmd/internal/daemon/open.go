@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"sync"
 	"time"
 
 	"tenantcatalogue/catalogue"
@@ -43,7 +44,7 @@ func Open(ctx context.Context, cfg Config) (*System, error) {
 		Snapshots: replay.NewSnapshots(cfg.SnapshotBytes),
 	}
 	for _, step := range []func(context.Context, Config) error{
-		s.openDir, s.openBus, s.openKeys, s.openStores, s.openLog, s.fillHeads, s.openService, s.startRunner, s.startBeat,
+		s.openDir, s.openKeys, s.openBusAndStores, s.openLog, s.fillHeads, s.openService, s.startRunner, s.startBeat,
 	} {
 		if err := step(ctx, cfg); err != nil {
 			return nil, errors.Join(fmt.Errorf("open the catalogue in %s: %w", s.Dir, err), s.close.run(context.WithoutCancel(ctx)))
@@ -72,6 +73,17 @@ func (s *System) openDir(_ context.Context, cfg Config) error {
 	}
 	s.Admin, err = auth.OpenAdmin(dir)
 	return err
+}
+
+// openBusAndStores does two things at once that both take long after a crash: the
+// server recovers the log, and the stores read their write-ahead logs.
+func (s *System) openBusAndStores(ctx context.Context, cfg Config) error {
+	var stores error
+	var wg sync.WaitGroup
+	wg.Go(func() { stores = s.openStores(ctx, cfg) })
+	err := s.openBus(ctx, cfg)
+	wg.Wait()
+	return errors.Join(err, stores)
 }
 
 func (s *System) openKeys(context.Context, Config) error {
