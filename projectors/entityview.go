@@ -181,7 +181,7 @@ type entityGatherer struct {
 
 // Add folds the next event. One that is known by its type not to matter is not
 // decoded, unless it may be one that cannot be.
-func (g *entityGatherer) Add(p *Past) error {
+func (g *entityGatherer) Add(p *Archived) error {
 	if p.About != g.about {
 		if err := g.Close(); err != nil {
 			return err

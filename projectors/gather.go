@@ -51,7 +51,7 @@ type Archive interface {
 	Bounds(about events.Aggregate) (lower, upper []byte)
 	// Scan calls fn for the events between two bounds, by aggregate and then by
 	// Seq. What fn gets is valid during the call only.
-	Scan(r viewdb.Reader, lower, upper []byte, fn func(*Past) error) error
+	Scan(r viewdb.Reader, lower, upper []byte, fn func(*Archived) error) error
 }
 
 // Gathered is a projector that can make its rows from an archive: those about an
@@ -66,13 +66,13 @@ type Gathered interface {
 // Gatherer takes events by aggregate and then by Seq. It is for one goroutine.
 type Gatherer interface {
 	// Add takes the next event, which is valid during the call only.
-	Add(p *Past) error
+	Add(p *Archived) error
 	// Close ends a run of aggregates; another one may begin.
 	Close() error
 }
 
-// Past is an event as an archive has it. It is decoded when somebody asks.
-type Past struct {
+// Archived is an event as an archive has it. It is decoded when somebody asks.
+type Archived struct {
 	events.Stored
 	// Unreadable says that it could not be decoded when it was archived; perhaps
 	// it can be now.
@@ -84,7 +84,7 @@ type Past struct {
 }
 
 // Decode decodes the event, once however often it is asked.
-func (p *Past) Decode() (events.Event, error) {
+func (p *Archived) Decode() (events.Event, error) {
 	if !p.decoded {
 		p.event, p.err = events.Decode(p.Stored)
 		p.decoded = true
@@ -143,7 +143,7 @@ type sweep struct {
 // work gathers parts of the archive until none is left.
 func (g *sweep) work(to Gatherers) error {
 	n := 0
-	each := func(p *Past) error {
+	each := func(p *Archived) error {
 		if n++; n%told == 0 {
 			g.tell()
 		}
@@ -164,7 +164,7 @@ func (g *sweep) work(to Gatherers) error {
 	}
 }
 
-func (to Gatherers) add(p *Past) error {
+func (to Gatherers) add(p *Archived) error {
 	for _, g := range to.Each {
 		if err := g.Add(p); err != nil {
 			return err
@@ -196,7 +196,7 @@ func (g *sweep) tell() {
 
 // GatherOf is Gather for some aggregates, on the calling goroutine.
 func GatherOf(ctx context.Context, archive Archive, from *viewdb.Snapshot, about []events.Aggregate, to Gatherers) error {
-	each := func(p *Past) error { return errors.Join(to.add(p), to.Pace.Step(ctx)) }
+	each := func(p *Archived) error { return errors.Join(to.add(p), to.Pace.Step(ctx)) }
 	for _, a := range about {
 		lower, upper := archive.Bounds(a)
 		if err := errors.Join(archive.Scan(from, lower, upper, each), ctx.Err()); err != nil {

@@ -101,7 +101,7 @@ type telling struct {
 }
 
 // Add takes an event.
-func (g telling) Add(p *projectors.Past) error {
+func (g telling) Add(p *projectors.Archived) error {
 	err := g.Gatherer.Add(p)
 	g.to.about = p.About
 	return err

@@ -244,7 +244,7 @@ type gathererUpTo struct {
 }
 
 // Add takes an event if it is not beyond.
-func (g gathererUpTo) Add(p *projectors.Past) error {
+func (g gathererUpTo) Add(p *projectors.Archived) error {
 	if p.Seq > g.seq {
 		return nil
 	}

@@ -18,18 +18,13 @@ import (
 
 	"tenantcatalogue/catalogue/client"
 	"tenantcatalogue/cmd/internal/api"
+	"tenantcatalogue/cmd/internal/daemon"
 	"tenantcatalogue/cmd/internal/metrics"
 	"tenantcatalogue/cmd/internal/web"
 	"tenantcatalogue/events"
 	"tenantcatalogue/projectors"
-	"tenantcatalogue/projectors/apps"
-	"tenantcatalogue/projectors/commerce"
 	"tenantcatalogue/projectors/contacts"
-	"tenantcatalogue/projectors/history"
-	"tenantcatalogue/projectors/identity"
-	"tenantcatalogue/projectors/placement"
 	"tenantcatalogue/projectors/sidecar"
-	"tenantcatalogue/projectors/tenants"
 	"tenantcatalogue/projectors/viewdb"
 	"tenantcatalogue/replay"
 )
@@ -45,7 +40,7 @@ type viewFlags struct {
 func (a *app) view() *cobra.Command {
 	var f viewFlags
 	var names []string
-	for _, p := range viewsBeside() {
+	for _, p := range daemon.Beside() {
 		names = append(names, p.Name())
 	}
 	cmd := &cobra.Command{
@@ -79,14 +74,9 @@ leave the catalogue. Personal fields are shown as they are kept, sealed.`,
 	return cmd
 }
 
-// viewsBeside are the views that can be run here.
-func viewsBeside() []projectors.Projector {
-	return []projectors.Projector{tenants.New(), commerce.New(), identity.New(), placement.New(), apps.New(), history.New()}
-}
-
 // projectorsOf makes the projectors of views.
 func projectorsOf(names []string) (list []projectors.Projector, err error) {
-	all := viewsBeside()
+	all := daemon.Beside()
 	for _, name := range names {
 		i := slices.IndexFunc(all, func(p projectors.Projector) bool { return p.Name() == name })
 		switch {

@@ -27,7 +27,7 @@ type gatherer struct {
 }
 
 // Add folds the next event.
-func (g *gatherer) Add(p *projectors.Past) error {
+func (g *gatherer) Add(p *projectors.Archived) error {
 	if p.About != g.about {
 		if err := g.Close(); err != nil {
 			return err

@@ -135,13 +135,13 @@ func (Projector) Bounds(about events.Aggregate) (lower, upper []byte) {
 }
 
 // Scan reads the events between two bounds of Split.
-func (Projector) Scan(r viewdb.Reader, lower, upper []byte, fn func(*projectors.Past) error) error {
+func (Projector) Scan(r viewdb.Reader, lower, upper []byte, fn func(*projectors.Archived) error) error {
 	unreadable, err := unreadable(r, lower, upper)
 	if err != nil {
 		return err
 	}
 	names := names{}
-	var p projectors.Past
+	var p projectors.Archived
 	return r.Scan(lower, upper, func(key, value []byte) error {
 		about, seq, err := parseBodyRow(key)
 		if err != nil {
@@ -152,7 +152,7 @@ func (Projector) Scan(r viewdb.Reader, lower, upper []byte, fn func(*projectors.
 		if err != nil {
 			return err
 		}
-		p = projectors.Past{Stored: stored, Unreadable: bad}
+		p = projectors.Archived{Stored: stored, Unreadable: bad}
 		return fn(&p)
 	})
 }

@@ -36,6 +36,10 @@ const (
 	seed        = 1
 )
 
+// writingCacheBytes is the block cache while a data set is written, which nobody
+// measures.
+const writingCacheBytes = 2 << 30
+
 // Data is the catalogue's data directory.
 func (d Dataset) Data() string { return filepath.Join(d.dir, dataDir) }
 
@@ -99,7 +103,7 @@ func Prepare(ctx context.Context, dir string, tenants int, tell drill.Tell) (Dat
 // write writes the log and the heads and tells how many events there are.
 func (d Dataset) write(ctx context.Context, tell drill.Tell) (head events.Seq, err error) {
 	clock := drill.NewClock(drill.Begins, time.Now)
-	sys, err := daemon.Open(ctx, daemon.Config{DataDir: d.Data(), Clock: clock.Now, Paused: true})
+	sys, err := daemon.Open(ctx, daemon.Config{DataDir: d.Data(), Clock: clock.Now, Paused: true, CacheBytes: writingCacheBytes})
 	if err != nil {
 		return 0, err
 	}

@@ -100,6 +100,11 @@ func (s *System) openKeys(context.Context, Config) error {
 	return nil
 }
 
+// Beside are the views that may be kept beside a service, too: they need no keys.
+func Beside() []projectors.Projector {
+	return []projectors.Projector{tenants.New(), commerce.New(), identity.New(), placement.New(), apps.New(), history.New()}
+}
+
 // openStores opens the views and the heads. What is corrupt or of another
 // format begins empty, and is filled from the log before it serves.
 func (s *System) openStores(_ context.Context, cfg Config) error {
@@ -107,9 +112,7 @@ func (s *System) openStores(_ context.Context, cfg Config) error {
 	// decisions are made from, and the archive, by far the most to read, have
 	// caches of their own, so that neither gets in the way of the views.
 	deciding, archived, shown := s.openCache(cfg.CacheBytes/4), s.openCache(cfg.CacheBytes/4), s.openCache(cfg.CacheBytes/2)
-	for _, p := range []projectors.Projector{
-		tenants.New(), commerce.New(), identity.New(), placement.New(), apps.New(), contacts.New(s.Sealer), history.New(), pages.New(),
-	} {
+	for _, p := range append(Beside(), contacts.New(s.Sealer), pages.New()) {
 		cache := shown
 		if _, ok := p.(projectors.Archive); ok {
 			cache = archived
