@@ -111,7 +111,6 @@ func (g telling) Add(p *projectors.Archived) error {
 // should be there.
 type finder struct {
 	mu    sync.Mutex
-	sums  viewdb.Summer
 	bins  map[int]bool     // rows in them are kept
 	rows  map[string]*pair // by key
 	about map[events.Aggregate]*viewdb.Sum
@@ -125,7 +124,7 @@ type pair struct {
 }
 
 func (f *finder) has(key, value []byte) {
-	row := f.sums.Row(key, value)
+	row := viewdb.RowSum(key, value)
 	if sum := f.sumOf(key); sum != nil {
 		*sum = sum.Plus(row)
 	}
@@ -145,7 +144,7 @@ func (f *finder) Add(key, value []byte, rank uint64) error {
 func (f *finder) should(key, value []byte, rank uint64, about events.Aggregate) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	row := f.sums.Row(key, value)
+	row := viewdb.RowSum(key, value)
 	if sum := f.sumOf(key); sum != nil {
 		*sum = sum.Minus(row)
 	}

@@ -4,28 +4,32 @@ import (
 	"encoding/binary"
 	"encoding/hex"
 	"fmt"
-	"hash/crc32"
 
-	"github.com/minio/highwayhash"
+	"github.com/zeebo/xxh3"
 )
 
 // Sum is a digest of a set of rows which does not ask for their order: each row's
-// HighwayHash of 256 bits (of the key's length in 8 bytes, big-endian, the key, the
-// value; under sumKey) taken as four numbers of 64 bits, which are added up, each
-// by itself and without carry. Rows can be added, and taken away again, one by one;
-// sets of rows that are equal have equal Sums. It finds faults of every kind; it
-// does not keep out somebody who may write rows of his own making into the files.
-// The zero Sum is that of no rows.
+// hash of 256 bits taken as four numbers of 64, which are added up, each by itself
+// and without carry. Rows can be added, and taken away again, one by one; sets of
+// rows that are equal have equal Sums. It finds faults of every kind; it does not
+// keep out somebody who may write rows of his own making into the files. The zero
+// Sum is that of no rows.
 type Sum struct {
 	Rows  int64 // rows added less rows taken away
 	lanes [sumLanes]uint64
 }
 
 // sumLanes numbers of 64 bits are one hash.
-const sumLanes = highwayhash.Size / 8
+const sumLanes = 4
 
-// sumKey is no secret: sums are compared between processes.
-const sumKey = "the sum of the rows of one view."
+// RowSum is the Sum of one row: two XXH3 hashes of its value of 128 bits, seeded
+// with the XXH3 hashes of its key of 64 bits with the seeds 0 and 1.
+func RowSum(key, value []byte) Sum { return rowSum(xxh3.Hash(key), key, value) }
+
+func rowSum(seed uint64, key, value []byte) Sum {
+	one, two := xxh3.Hash128Seed(value, seed), xxh3.Hash128Seed(value, xxh3.HashSeed(key, 1))
+	return Sum{Rows: 1, lanes: [sumLanes]uint64{one.Hi, one.Lo, two.Hi, two.Lo}}
+}
 
 // Plus is the Sum with the rows of another.
 func (s Sum) Plus(other Sum) Sum {
@@ -67,38 +71,21 @@ func ParseSum(text string, rows int64) (Sum, error) {
 	return s, nil
 }
 
-// Summer gives the Sums of single rows. It is for one goroutine.
-type Summer struct{ raw []byte }
-
-// Row is the Sum of one row.
-func (s *Summer) Row(key, value []byte) (row Sum) {
-	s.raw = binary.BigEndian.AppendUint64(s.raw[:0], uint64(len(key)))
-	s.raw = append(append(s.raw, key...), value...)
-	sum := highwayhash.Sum(s.raw, []byte(sumKey))
-	row.Rows = 1
-	for i := range row.lanes {
-		row.lanes[i] = binary.BigEndian.Uint64(sum[8*i:])
-	}
-	return row
-}
-
 // Bins is into how many bins a Tally sorts its rows.
 const Bins = 1 << 10
 
 // Bin is the bin of a Tally that the row with a key goes to, whatever its value.
-func Bin(key []byte) int { return int(crc32.Checksum(key, crc32.MakeTable(crc32.Castagnoli)) % Bins) }
+func Bin(key []byte) int { return int(xxh3.Hash(key) % Bins) }
 
 // Tally is a Sum in bins: where two of them differ, their bins tell which rows to
 // look at. It is for one goroutine.
-type Tally struct {
-	bins [Bins]Sum
-	Summer
-}
+type Tally struct{ bins [Bins]Sum }
 
 // Add adds a row.
 func (t *Tally) Add(key, value []byte) {
-	bin := &t.bins[Bin(key)]
-	*bin = bin.Plus(t.Row(key, value))
+	hash := xxh3.Hash(key)
+	bin := &t.bins[hash%Bins]
+	*bin = bin.Plus(rowSum(hash, key, value))
 }
 
 // Plus adds the rows of another Tally.
