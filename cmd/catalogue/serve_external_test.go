@@ -5,11 +5,11 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/nats-io/nats-server/v2/server"
 
 	"tenantcatalogue/events/bus"
+	"tenantcatalogue/events/bus/bustest"
 )
 
 // foreignServer runs a NATS server of somebody else's, configured as docs/deploy
@@ -21,22 +21,7 @@ func foreignServer(t *testing.T, syncAlways bool) *server.Server {
 	if err != nil {
 		t.Fatal(err)
 	}
-	opts := &server.Options{}
-	if err := opts.ProcessConfigString(config); err != nil {
-		t.Fatal(err)
-	}
-	opts.Host, opts.Port, opts.HTTPHost, opts.HTTPPort = "127.0.0.1", server.RANDOM_PORT, "127.0.0.1", server.RANDOM_PORT
-	opts.JetStream, opts.StoreDir, opts.SyncAlways, opts.NoSigs, opts.NoLog = true, t.TempDir(), syncAlways, true, true
-	s, err := server.NewServer(opts)
-	if err != nil {
-		t.Fatal(err)
-	}
-	s.Start()
-	t.Cleanup(func() { s.Shutdown(); s.WaitForShutdown() })
-	if !s.ReadyForConnections(10 * time.Second) {
-		t.Fatal("not ready")
-	}
-	return s
+	return bustest.Foreign(t, config, syncAlways)
 }
 
 func monitorOf(s *server.Server) string { return fmt.Sprintf("http://%s", s.MonitorAddr()) }

@@ -5,11 +5,11 @@ import (
 	"strconv"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/nats-io/nats-server/v2/server"
 
 	"tenantcatalogue/events/bus"
+	"tenantcatalogue/events/bus/bustest"
 )
 
 // external runs a server of somebody else's.
@@ -19,21 +19,7 @@ func external(t *testing.T, syncAlways bool) (*server.Server, bus.External) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	opts := &server.Options{}
-	if err := opts.ProcessConfigString(strings.Replace(config, "SYS {}", `SYS { users: [ {user: "sys", password: "sys"} ] }`, 1)); err != nil {
-		t.Fatal(err)
-	}
-	opts.Host, opts.Port, opts.HTTPHost, opts.HTTPPort = "127.0.0.1", server.RANDOM_PORT, "127.0.0.1", server.RANDOM_PORT
-	opts.JetStream, opts.StoreDir, opts.SyncAlways, opts.NoSigs, opts.NoLog = true, t.TempDir(), syncAlways, true, true
-	s, err := server.NewServer(opts)
-	if err != nil {
-		t.Fatal(err)
-	}
-	s.Start()
-	t.Cleanup(func() { s.Shutdown(); s.WaitForShutdown() })
-	if !s.ReadyForConnections(10 * time.Second) {
-		t.Fatal("not ready")
-	}
+	s := bustest.Foreign(t, strings.Replace(config, "SYS {}", `SYS { users: [ {user: "sys", password: "sys"} ] }`, 1), syncAlways)
 	return s, bus.External{
 		URL: s.ClientURL(),
 		Log: bus.Login{User: "log", Password: "log-password"}, Gate: bus.Login{User: "gate", Password: "gate-password"},

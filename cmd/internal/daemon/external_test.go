@@ -6,13 +6,12 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
-	"time"
 
-	"github.com/nats-io/nats-server/v2/server"
 
 	"tenantcatalogue/cmd/internal/auth"
 	"tenantcatalogue/cmd/internal/daemon"
 	"tenantcatalogue/events/bus"
+	"tenantcatalogue/events/bus/bustest"
 )
 
 // foreign runs a server of somebody else's and writes the file that says how to
@@ -24,21 +23,7 @@ func foreign(t *testing.T, syncAlways bool) (file string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	opts := &server.Options{}
-	if err := opts.ProcessConfigString(config); err != nil {
-		t.Fatal(err)
-	}
-	opts.Host, opts.Port, opts.HTTPHost, opts.HTTPPort = "127.0.0.1", server.RANDOM_PORT, "127.0.0.1", server.RANDOM_PORT
-	opts.JetStream, opts.StoreDir, opts.SyncAlways, opts.NoSigs, opts.NoLog = true, t.TempDir(), syncAlways, true, true
-	s, err := server.NewServer(opts)
-	if err != nil {
-		t.Fatal(err)
-	}
-	s.Start()
-	t.Cleanup(func() { s.Shutdown(); s.WaitForShutdown() })
-	if !s.ReadyForConnections(10 * time.Second) {
-		t.Fatal("not ready")
-	}
+	s := bustest.Foreign(t, config, syncAlways)
 	file = filepath.Join(t.TempDir(), "bus.json")
 	content := fmt.Sprintf(`{"url":%q,"log":{"user":"log","password":"log-password"},"gate":{"user":"gate","password":"gate-password"},
 		"monitor":["http://127.0.0.1:%d"],"admin":{"user":%q,"password":%q}}`, s.ClientURL(), s.MonitorAddr().Port, admin.User, admin.Password)
