@@ -7,7 +7,6 @@ import (
 	"path/filepath"
 	"testing"
 
-
 	"tenantcatalogue/cmd/internal/auth"
 	"tenantcatalogue/cmd/internal/daemon"
 	"tenantcatalogue/events/bus"
