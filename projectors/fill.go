@@ -13,9 +13,8 @@ import (
 // Fill brings views that are empty to where the log stands: in one pass over it
 // the archive and whatever else can be collected, and then from the archive those
 // that can be gathered. What is left is for a Runner. hear, when set, sees every
-// event that is read from the log, in order; progress, when set, hears how far it
-// has come.
-func Fill(ctx context.Context, source Reader, views []View, hear func(Recorded), progress func(view string, at, of events.Seq)) error {
+// event that is read from the log, in order.
+func Fill(ctx context.Context, source Reader, views []View, spare *Spare, hear func(Recorded)) error {
 	archive, home := archiveOf(views)
 	if archive == nil {
 		return nil
@@ -24,12 +23,7 @@ func Fill(ctx context.Context, source Reader, views []View, hear func(Recorded),
 	if err != nil {
 		return err
 	}
-	f := filling{source: source, hear: hear}
-	tell := func(name string) {
-		if progress != nil {
-			f.progress = func(at events.Seq) { progress(name, at, head) }
-		}
-	}
+	f := filling{source: source, spare: spare, hear: hear}
 	var collected []collection
 	var gathered []gathering
 	for _, v := range views {
@@ -44,11 +38,9 @@ func Fill(ctx context.Context, source Reader, views []View, hear func(Recorded),
 			gathered = append(gathered, gathering{p, db})
 		}
 	}
-	tell(archive.Name())
 	if err := f.collect(ctx, collected, head); err != nil {
 		return err
 	}
-	tell("others")
 	return f.gatherFrom(ctx, archive, home, gathered)
 }
 
@@ -98,8 +90,8 @@ func (f filling) collect(ctx context.Context, views []collection, upTo events.Se
 			return err
 		}
 	}
-	at, pace := viewdb.Checkpoint{Stream: f.source.Identity()}, f.spare.Pace()
-	err = ReadDecoded(ctx, f.source, 0, upTo, func(recorded []Recorded) error {
+	at := viewdb.Checkpoint{Stream: f.source.Identity()}
+	err = ReadDecoded(ctx, f.source, f.spare, 0, upTo, func(recorded []Recorded) error {
 		if err := follow(at.Seq, recorded); err != nil {
 			return err
 		}
@@ -115,7 +107,7 @@ func (f filling) collect(ctx context.Context, views []collection, upTo events.Se
 			at.Seq, at.Event, at.Rolling = r.Seq, r.ID, at.Rolling.Add(r.Stored)
 		}
 		f.tell(at.Seq)
-		return pace.GiveWay(ctx)
+		return nil
 	})
 	for i, c := range collectors {
 		if err = errors.Join(err, c.Close()); err == nil {

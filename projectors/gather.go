@@ -102,6 +102,7 @@ const told = 4096
 // Gatherers are what one goroutine of a Gather feeds.
 type Gatherers struct {
 	Each []Gatherer
+	// Pace, when set, is that of the work.
 	Pace *Pace
 	// Ended, when set, is called when a run of aggregates has been closed.
 	Ended func() error
@@ -147,7 +148,10 @@ func (g *sweep) work(to Gatherers) error {
 		if n++; n%told == 0 {
 			g.tell()
 		}
-		return errors.Join(to.add(p), to.Pace.Step(g.ctx))
+		if err := to.add(p); err != nil {
+			return err
+		}
+		return to.Pace.Step(g.ctx)
 	}
 	for {
 		at := int(g.next.Add(1))
@@ -196,7 +200,12 @@ func (g *sweep) tell() {
 
 // GatherOf is Gather for some aggregates, on the calling goroutine.
 func GatherOf(ctx context.Context, archive Archive, from *viewdb.Snapshot, about []events.Aggregate, to Gatherers) error {
-	each := func(p *Archived) error { return errors.Join(to.add(p), to.Pace.Step(ctx)) }
+	each := func(p *Archived) error {
+		if err := to.add(p); err != nil {
+			return err
+		}
+		return to.Pace.Step(ctx)
+	}
 	for _, a := range about {
 		lower, upper := archive.Bounds(a)
 		if err := errors.Join(archive.Scan(from, lower, upper, each), ctx.Err()); err != nil {
@@ -208,7 +217,8 @@ func GatherOf(ctx context.Context, archive Archive, from *viewdb.Snapshot, about
 
 // ReadDecoded reads the log after one Seq up to another, decoding on every core,
 // and calls fn in order.
-func ReadDecoded(ctx context.Context, source Log, after, upTo events.Seq, fn func([]Recorded) error) error {
+// All of that is work that can wait.
+func ReadDecoded(ctx context.Context, source Log, spare *Spare, after, upTo events.Seq, fn func([]Recorded) error) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	queue := make(chan chan []Recorded, 2*runtime.GOMAXPROCS(0))
@@ -219,7 +229,8 @@ func ReadDecoded(ctx context.Context, source Log, after, upTo events.Seq, fn fun
 			if ctx.Err() != nil {
 				continue
 			}
-			if err := fn(recorded); err != nil {
+			pace := spare.Pace()
+			if err := errors.Join(fn(recorded), pace.GiveWay(ctx)); err != nil {
 				cancel(err)
 			}
 		}
@@ -231,7 +242,12 @@ func ReadDecoded(ctx context.Context, source Log, after, upTo events.Seq, fn fun
 		case <-ctx.Done():
 			return context.Cause(ctx)
 		}
-		go func() { next <- Decode(nil, stored) }()
+		go func() {
+			pace := spare.Pace()
+			decoded := Decode(nil, stored)
+			_ = pace.GiveWay(ctx) // who takes it asks the context itself
+			next <- decoded
+		}()
 		return nil
 	})
 	close(queue)

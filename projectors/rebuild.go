@@ -137,7 +137,7 @@ func (r *Runner) fill(ctx context.Context, db *viewdb.DB, p Projector, progress 
 			return err
 		}
 	}
-	fold := Folder(db, p, r.source.Identity())
+	fold, pace := Folder(db, p, r.source.Identity()), r.Spare.Pace()
 	for {
 		head, err := r.source.Head(ctx)
 		if err != nil {
@@ -147,12 +147,15 @@ func (r *Runner) fill(ctx context.Context, db *viewdb.DB, p Projector, progress 
 			if progress != nil {
 				defer func() { progress(db.Checkpoint().Seq, head) }()
 			}
-			return fold(stored)
+			if err := fold(stored); err != nil {
+				return err
+			}
+			return pace.GiveWay(ctx)
 		})
 		if err != nil {
 			return err
 		}
-		r.mu.Lock()
+		r.mu.Lock() // nobody waits for a processor from here on
 		if at := db.Checkpoint().Seq; at < r.head && r.head-at > closeBehind {
 			r.mu.Unlock()
 			continue // the log ran ahead meanwhile: catch up more before stopping it

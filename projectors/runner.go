@@ -44,7 +44,7 @@ type Status struct {
 
 // Runner reads the log once and keeps every view at it.
 type Runner struct {
-	// Spare, when set before Run, is what views are rebuilt in.
+	// Spare, when set before Run, is the time that views are filled and rebuilt in.
 	Spare *Spare
 
 	source   Source
@@ -113,7 +113,7 @@ func (r *Runner) fillEmptyViews(ctx context.Context) error {
 	for _, s := range r.views {
 		views = append(views, s.View)
 	}
-	err := Fill(ctx, r.source, views, r.listener.Hear, nil)
+	err := Fill(ctx, r.source, views, r.Spare, r.listener.Hear)
 	for _, v := range views {
 		if v.Home.Current().Fault() != nil {
 			return nil //nolint:nilerr // the fault is the view's and known to it

@@ -177,8 +177,7 @@ type collectorUpTo struct {
 // when it is set, up to where it has a gap. A damaged log is among the faults, and
 // no error.
 func (v *verification) readLog(after events.Seq, to []collectorUpTo, each func(projectors.Recorded)) error {
-	pace := v.opts.Spare.Pace()
-	err := projectors.ReadDecoded(v.ctx, v.log, after, v.upTo, func(recorded []projectors.Recorded) error {
+	err := projectors.ReadDecoded(v.ctx, v.log, v.opts.Spare, after, v.upTo, func(recorded []projectors.Recorded) error {
 		for _, r := range recorded {
 			if v.check.add(r); v.check.torn {
 				continue
@@ -196,7 +195,7 @@ func (v *verification) readLog(after events.Seq, to []collectorUpTo, each func(p
 			}
 		}
 		v.progress(v.check.at)
-		return pace.GiveWay(v.ctx)
+		return nil
 	})
 	if errors.Is(err, events.ErrGap) || errors.Is(err, events.ErrShort) {
 		v.check.cut(err)

@@ -27,10 +27,19 @@ import (
 // the server says.
 type rig struct {
 	log     *eventlog.Log
-	conn    *nats.Conn  // the log's, through the proxy
-	foreign *nats.Conn  // another's, past the proxy
-	mute    atomic.Bool // swallow every publish acknowledgment
+	conn    *nats.Conn             // the log's, through the proxy
+	foreign *nats.Conn             // another's, past the proxy
+	losing  atomic.Pointer[string] // what the next answer to be lost holds; nil: none is
 }
+
+// What answers of the server hold.
+const (
+	acknowledgment = `{"stream":"CATALOGUE"`
+	refusal        = `"err_code":10071`
+)
+
+// lose loses the next answer that holds this.
+func (r *rig) lose(answer string) { r.losing.Store(&answer) }
 
 func newRig(t *testing.T, cfg eventlog.Config) *rig {
 	t.Helper()
@@ -66,8 +75,8 @@ func connect(t *testing.T, url string) *nats.Conn {
 	return nc
 }
 
-// proxy forwards connections. While the rig is mute it loses the server's
-// acknowledgments by breaking the connection when one comes.
+// proxy forwards connections. It loses an answer of the server by breaking the
+// connection when it comes.
 func (r *rig) proxy(t *testing.T, to string) string {
 	t.Helper()
 	listener, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
@@ -95,8 +104,8 @@ func (r *rig) proxy(t *testing.T, to string) string {
 					if err != nil {
 						return
 					}
-					if bytes.Contains(buf[:n], []byte(`{"stream":"CATALOGUE"`)) && r.mute.Load() {
-						r.mute.Store(false)
+					if lost := r.losing.Load(); lost != nil && bytes.Contains(buf[:n], []byte(*lost)) {
+						r.losing.Store(nil)
 						_ = upstream.Close()
 						return
 					}
@@ -122,9 +131,9 @@ func TestLostAckIsSettled(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		r.mute.Store(true)
+		r.lose(acknowledgment)
 		answers := eventtest.MustAppend(t, r.log, units...)
-		if r.mute.Load() {
+		if r.losing.Load() != nil {
 			t.Fatal("no acknowledgment was lost")
 		}
 		if answers[0].First != before+1 || answers[size-1].Last != before+events.Seq(size) {
@@ -144,12 +153,15 @@ func TestLostRefusalIsAConflict(t *testing.T) {
 			// Whoever waits for the log to settle, waits for ever.
 			r := newRig(t, eventlog.Config{AckWait: 500 * time.Millisecond, Settle: time.Hour})
 			eventtest.MustAppend(t, r.log, eventtest.One(eventtest.Event("a", 1), 0))
-			r.mute.Store(true)
+			r.lose(refusal)
 			units := []events.Unit{eventtest.One(eventtest.Event("a", 2), 0), eventtest.One(eventtest.Event("b", 1), 0)}
 			units[0], units[stale] = units[stale], units[0]
 			answers := r.log.Append(t.Context(), units)
 			if !errors.Is(answers[stale].Err, events.ErrConflict) || answers[1-stale].Err != nil {
 				t.Error(answers)
+			}
+			if r.losing.Load() != nil {
+				t.Error("no refusal was lost")
 			}
 			if got := eventtest.All(t, r.log); len(got) != 2 {
 				t.Error(got)
@@ -190,7 +202,7 @@ func TestTailSurvivesItsConnection(t *testing.T) {
 		})
 	}()
 	for i := range want {
-		r.mute.Store(true) // breaks the connection that Tail reads over as well
+		r.lose(acknowledgment) // breaks the connection that Tail reads over as well
 		eventtest.MustAppend(t, r.log, eventtest.One(eventtest.Event("a", i), events.Seq(i)))
 	}
 	if err := <-done; !errors.Is(err, stop) {

@@ -41,9 +41,10 @@ func (l *Log) commit(ctx context.Context, b *batch) (events.Seq, error) {
 			if settleErr == nil && stored || errors.Is(settleErr, events.ErrConflict) {
 				return first, settleErr
 			}
-			if settleErr == nil && errors.Is(refusal, events.ErrConflict) {
-				// An expectation of some other message does not hold, and never will
-				// again: any attempt that is still on its way meets the same.
+			if settleErr == nil && l.cfg.Replicas == 1 && codeOf(err) == codeWrongLastSeq {
+				// The expectation of some other message does not hold, and never will
+				// again: any attempt that is still on its way meets the same. Of
+				// several replicas the one that was asked may just be behind.
 				return 0, refusal
 			}
 			err = errors.Join(err, settleErr)
@@ -140,6 +141,14 @@ func refusalOf(err error) error {
 		return nil // no leader at the moment
 	}
 	return fmt.Errorf("append: %w: %w", events.ErrUnavailable, err)
+}
+
+// codeOf is the code of the server's refusal; 0 if it is none.
+func codeOf(err error) jetstream.ErrorCode {
+	if api, ok := errors.AsType[*jetstream.APIError](err); ok {
+		return api.ErrorCode
+	}
+	return 0
 }
 
 // mayBeStored tells whether an attempt that ended like this may nevertheless

@@ -17,7 +17,9 @@ type DB struct {
 	cfg    Config
 	fs     *sealFS
 	shared *Shared // owned when Config.Shared is nil
-	pebble *pebble.DB
+
+	cacheBytes int64 // the most that the block cache holds
+	pebble     *pebble.DB
 
 	records records
 	commits sync.Mutex // serialises commits and loads
@@ -68,6 +70,7 @@ func Open(cfg Config) (*DB, error) {
 }
 
 func (db *DB) open(shared *Shared) error {
+	db.cacheBytes = shared.cache.MaxSize()
 	opts := db.options(shared)
 	if err := opts.Validate(); err != nil {
 		return err
@@ -294,7 +297,8 @@ func (db *DB) work(what string, f func() error) error {
 type Metrics struct {
 	DiskBytes     uint64 // all files
 	MemTableBytes uint64 // not yet in tables
-	CacheHits     int64  // of the block cache, which views may share
+	CacheBytes    int64  // the most that the block cache holds, which views may share
+	CacheHits     int64  // of it
 	CacheMisses   int64
 	ReadAmp       int    // tables and levels one read may touch
 	CompactDebt   uint64 // estimated bytes that wait to be compacted
@@ -309,7 +313,7 @@ func (db *DB) Metrics() Metrics {
 	m := db.pebble.Metrics()
 	return Metrics{
 		DiskBytes: m.DiskSpaceUsage(), MemTableBytes: m.MemTable.Size,
-		CacheHits: m.BlockCache.Hits, CacheMisses: m.BlockCache.Misses,
+		CacheBytes: db.cacheBytes, CacheHits: m.BlockCache.Hits, CacheMisses: m.BlockCache.Misses,
 		ReadAmp: m.ReadAmp(), CompactDebt: m.Compact.EstimatedDebt,
 	}
 }

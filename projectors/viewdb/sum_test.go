@@ -55,6 +55,20 @@ func TestSum(t *testing.T) {
 	if one.Sum() == other.Sum() {
 		t.Error("two rows have one sum")
 	}
+	for _, n := range []int{0, 1, 3, 8, 16, 128, 240, 1000} {
+		long, same := make([]byte, n), make([]byte, n)
+		if n > 0 {
+			same[n-1] = 1
+		}
+		k1, k2 := []byte("k1"), []byte("k2")
+		if viewdb.RowSum(k1, long) == viewdb.RowSum(k2, long) {
+			t.Errorf("a value of %d bytes has one sum whatever its key", n)
+		}
+		right := viewdb.RowSum(k1, long).Plus(viewdb.RowSum(k2, same))
+		if swapped := viewdb.RowSum(k1, same).Plus(viewdb.RowSum(k2, long)); n > 0 && right == swapped {
+			t.Errorf("two values of %d bytes under each other's keys have the sum of those in their places", n)
+		}
+	}
 	for _, bad := range []string{"", "00", "zz"} {
 		if _, err := viewdb.ParseSum(bad, 0); err == nil {
 			t.Errorf("%q is read as a sum", bad)

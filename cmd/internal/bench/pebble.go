@@ -14,11 +14,8 @@ import (
 	"tenantcatalogue/projectors/viewdb"
 )
 
-// bareCacheBytes is the block cache that the daemon gives its views.
-const bareCacheBytes = 256 << 20
-
 // barePebble is a copy of a view's files under Pebble alone, with the view's own
-// options: what a lookup is held against.
+// options and a cache as large: what a lookup is held against.
 type barePebble struct {
 	db    *pebble.DB
 	cache *pebble.Cache
@@ -32,11 +29,12 @@ func openBare(home *viewdb.Home, dir string, prefix []byte, most int) (*barePebb
 		return nil, err
 	}
 	err = db.SaveTo(dir)
+	cacheBytes := db.Metrics().CacheBytes
 	release()
 	if err != nil {
 		return nil, err
 	}
-	b := &barePebble{cache: pebble.NewCache(bareCacheBytes)}
+	b := &barePebble{cache: pebble.NewCache(cacheBytes)}
 	opts, err := optionsIn(dir)
 	if err == nil {
 		opts.Cache, opts.ReadOnly, opts.Logger = b.cache, true, quiet{}

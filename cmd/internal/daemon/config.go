@@ -48,7 +48,8 @@ type Config struct {
 	Credentials []bus.Credential
 	// Clock gives recorded times; time.Now if nil.
 	Clock func() time.Time
-	// CacheBytes is the block cache that all views share; 256 MiB if 0.
+	// CacheBytes is the memory for blocks and memtables of all stores: a quarter for
+	// the heads, a quarter for the history, half for the other views; 256 MiB if 0.
 	CacheBytes int64
 	// SnapshotBytes is the memory for states of tenants with long histories, which
 	// reads as of a Seq begin at; 96 MiB if 0.
@@ -65,6 +66,9 @@ type Config struct {
 
 const (
 	defaultCacheBytes = 256 << 20
+	// memTableBytes is the memtable of each store. Two of each come out of its block
+	// cache at worst, and most stores share one.
+	memTableBytes = 4 << 20
 	// DefaultSnapshotBytes is what Config.SnapshotBytes is if 0.
 	DefaultSnapshotBytes = 96 << 20
 	// reserveBytes is how much of the disk is left free: what the views, the

@@ -181,8 +181,8 @@ func TestLostLog(t *testing.T) {
 	}
 }
 
-// TestLostKeys takes the key ring away, twice: the first refusal leaves nothing
-// that the second would take for a key ring.
+// TestLostKeys takes the key ring away: no start that fails, for whatever reason,
+// leaves anything that the next would take for a key ring.
 func TestLostKeys(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
@@ -190,6 +190,16 @@ func TestLostKeys(t *testing.T) {
 	publish(t, s, "acme")
 	stop(t, s)
 	if err := os.RemoveAll(filepath.Join(dir, "keys")); err != nil {
+		t.Fatal(err)
+	}
+	credentials := filepath.Join(dir, "credentials.json")
+	if err := os.WriteFile(credentials, []byte("["), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := daemon.Open(t.Context(), daemon.Config{DataDir: dir}); err == nil || errors.Is(err, daemon.ErrLostKeys) {
+		t.Errorf("open with half a list of credentials: %v", err)
+	}
+	if err := os.Remove(credentials); err != nil {
 		t.Fatal(err)
 	}
 	for range 2 {

@@ -47,7 +47,7 @@ func Open(ctx context.Context, cfg Config) (*System, error) {
 		s.openDir, s.openKeys, s.openBusAndStores, s.openLog, s.fillHeads, s.openService, s.startRunner, s.startBeat,
 	} {
 		if err := step(ctx, cfg); err != nil {
-			return nil, errors.Join(fmt.Errorf("open the catalogue in %s: %w", s.Dir, err), s.close.run(context.WithoutCancel(ctx)))
+			return nil, errors.Join(fmt.Errorf("open the catalogue in %s: %w", s.Dir, err), s.close.run(context.WithoutCancel(ctx)), s.dropFreshKeys())
 		}
 	}
 	s.running.Store(true)
@@ -86,8 +86,10 @@ func (s *System) openBusAndStores(ctx context.Context, cfg Config) error {
 	return errors.Join(err, stores)
 }
 
+func (s *System) keysDir() string { return filepath.Join(s.Dir, "keys") }
+
 func (s *System) openKeys(context.Context, Config) error {
-	dir := filepath.Join(s.Dir, "keys")
+	dir := s.keysDir()
 	if _, err := os.Stat(dir); errors.Is(err, fs.ErrNotExist) {
 		s.freshKeys = true
 	}
@@ -138,7 +140,7 @@ func (s *System) openCache(size int64) *viewdb.Shared {
 
 func (s *System) openHome(under string, p projectors.Projector, shared *viewdb.Shared) (*viewdb.Home, error) {
 	home, err := viewdb.OpenHome(viewdb.Config{
-		Dir: filepath.Join(s.Dir, under), Name: p.Name(), Format: p.Format(), Shared: shared,
+		Dir: filepath.Join(s.Dir, under), Name: p.Name(), Format: p.Format(), Shared: shared, MemTableBytes: memTableBytes,
 		OnFault: s.onFault,
 	})
 	if err != nil {
@@ -206,9 +208,22 @@ func (s *System) openLog(ctx context.Context, cfg Config) error {
 		return err
 	}
 	if head > 0 && s.freshKeys {
-		return errors.Join(ErrLostKeys, os.RemoveAll(filepath.Join(s.Dir, "keys")))
+		return ErrLostKeys
 	}
-	return logFile{Log: s.Identity}.write(s.Dir, known)
+	if err := (logFile{Log: s.Identity}).write(s.Dir, known); err != nil {
+		return err
+	}
+	s.freshKeys = false
+	return nil
+}
+
+// dropFreshKeys removes a key ring that was made for a log which was not reached:
+// the next start is to see, too, that there was none.
+func (s *System) dropFreshKeys() error {
+	if !s.freshKeys {
+		return nil
+	}
+	return os.RemoveAll(s.keysDir())
 }
 
 func allZero(stores map[string]viewdb.Checkpoint) bool {
@@ -228,7 +243,7 @@ func (s *System) fillHeads(ctx context.Context, _ Config) error {
 		return nil
 	}
 	views := append(slices.Clip(s.Views), projectors.View{Projector: heads.Projector{}, Home: s.Heads})
-	err := projectors.Fill(ctx, s.Log, views, projectors.Listener{Quarantined: s.quarantined}.Hear, nil)
+	err := projectors.Fill(ctx, s.Log, views, nil, projectors.Listener{Quarantined: s.quarantined}.Hear)
 	if err != nil && s.History.Current().Fault() != nil {
 		s.Logger.Error().Err(err).Msg("the heads cannot be made from the history; they are made from the log, which takes longer")
 		return nil //nolint:nilerr // told, and the history is mended

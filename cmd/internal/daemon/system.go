@@ -57,7 +57,7 @@ type System struct {
 	close   closer
 	running atomic.Bool // Open is done
 
-	freshKeys bool          // there was no key ring before
+	freshKeys bool          // there was no key ring before, and no log needs this one yet
 	done      chan struct{} // closed when the system can go on no longer
 	once      sync.Once
 	mu        sync.Mutex
