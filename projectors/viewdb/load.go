@@ -259,7 +259,7 @@ func (r *run) finish() error {
 // tableOptions are those of the store's lowest level, where a load ends up.
 func (db *DB) tableOptions() sstable.WriterOptions {
 	opts := &pebble.Options{FormatMajorVersion: storeFormat, FS: db.fs, Merger: appender}
-	setLevels(opts)
+	db.setLevels(opts)
 	opts.EnsureDefaults()
 	return opts.MakeWriterOptions(len(opts.Levels)-1, storeFormat.MaxTableFormat())
 }

@@ -1,6 +1,7 @@
 package viewdb
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"runtime"
@@ -20,12 +21,13 @@ const (
 	defaultMemTableBytes = 16 << 20
 	minMemTableBytes     = 256 << 10
 	maxMemTableBytes     = 1 << 30
+	maxBlockBytes        = 1 << 20
 	openFiles            = 1000
 
-	// blockBytes is how much is read, and unpacked, at once. Of 4, 16 and 32 KiB the
-	// last is best by far at whatever reads many rows, takes least room, and costs
-	// a single row nothing that can be measured while its block is in the cache.
-	blockBytes = 32 << 10
+	// Of blocks of 4, 16 and 32 KiB the last are best by far at whatever reads many
+	// rows, take least room, and cost a single row nothing that can be measured
+	// while its block is in the cache.
+	defaultBlockBytes = 32 << 10
 
 	// stalledMemTables is how many memtables may wait for the disk before a
 	// commit waits.
@@ -44,6 +46,7 @@ type Config struct {
 
 	Shared        *Shared // nil: a small cache of its own
 	MemTableBytes int     // 256 KiB to 1 GiB; 0: 16 MiB. Take 64 MiB for a bulk rebuild
+	BlockBytes    int     // how much is read, and unpacked, at once; 0: 32 KiB, for reading many rows
 	Records       int     // how many records Decoded keeps at most; 0: 65,536, negative: none
 	FS            vfs.FS  // nil: the disk
 	ReadOnly      bool
@@ -66,6 +69,9 @@ func (c Config) Validate() error {
 	}
 	if c.Format == 0 {
 		fault("Format is missing; a view's formats count from 1")
+	}
+	if n := c.BlockBytes; n < 0 || n > maxBlockBytes {
+		fault("BlockBytes is %d; up to %d are allowed", n, maxBlockBytes)
 	}
 	if n := c.MemTableBytes; n != 0 && (n < minMemTableBytes || n > maxMemTableBytes) {
 		fault("MemTableBytes is %d; from %d to %d are allowed", n, minMemTableBytes, maxMemTableBytes)
@@ -124,7 +130,7 @@ func (db *DB) options(shared *Shared) *pebble.Options {
 	// A load is linked in with the manifest, not through the log: it is atomic
 	// either way, and this way its end is not delayed to a later flush.
 	opts.Experimental.DisableIngestAsFlushable = func() bool { return true }
-	setLevels(opts)
+	db.setLevels(opts)
 	opts.EnsureDefaults()
 	return opts
 }
@@ -133,11 +139,11 @@ func (db *DB) options(shared *Shared) *pebble.Options {
 // keys that may not exist. Ten bits a key let one miss in a hundred through. The
 // fastest compression takes 3% less room than Pebble's default, in the same time;
 // the stronger ones take no less, because ids and hashes are most of what there is.
-func setLevels(opts *pebble.Options) {
+func (db *DB) setLevels(opts *pebble.Options) {
 	opts.ApplyCompressionSettings(func() pebble.DBCompressionSettings { return pebble.DBCompressionFastest })
 	for i := range opts.Levels {
 		opts.Levels[i].FilterPolicy = bloom.FilterPolicy(10)
-		opts.Levels[i].BlockSize = blockBytes
+		opts.Levels[i].BlockSize = cmp.Or(db.cfg.BlockBytes, defaultBlockBytes)
 	}
 }
 

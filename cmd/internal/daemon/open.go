@@ -119,7 +119,7 @@ func (s *System) openStores(_ context.Context, cfg Config) error {
 		if _, ok := p.(projectors.Archive); ok {
 			cache = archived
 		}
-		home, err := s.openHome("views", p, cache)
+		home, err := s.openHome("views", p, viewdb.Config{Shared: cache})
 		if err != nil {
 			return err
 		}
@@ -128,7 +128,7 @@ func (s *System) openStores(_ context.Context, cfg Config) error {
 	}
 	s.History = s.Homes[history.Name]
 	var err error
-	s.Heads, err = s.openHome("", heads.Projector{}, deciding)
+	s.Heads, err = s.openHome("", heads.Projector{}, viewdb.Config{Shared: deciding, BlockBytes: headsBlockBytes})
 	return err
 }
 
@@ -138,11 +138,10 @@ func (s *System) openCache(size int64) *viewdb.Shared {
 	return shared
 }
 
-func (s *System) openHome(under string, p projectors.Projector, shared *viewdb.Shared) (*viewdb.Home, error) {
-	home, err := viewdb.OpenHome(viewdb.Config{
-		Dir: filepath.Join(s.Dir, under), Name: p.Name(), Format: p.Format(), Shared: shared, MemTableBytes: memTableBytes,
-		OnFault: s.onFault,
-	})
+// openHome opens a store with what cfg says of its memory.
+func (s *System) openHome(under string, p projectors.Projector, cfg viewdb.Config) (*viewdb.Home, error) {
+	cfg.Dir, cfg.Name, cfg.Format, cfg.OnFault = filepath.Join(s.Dir, under), p.Name(), p.Format(), s.onFault
+	home, err := viewdb.OpenHome(cfg)
 	if err != nil {
 		return nil, err
 	}
