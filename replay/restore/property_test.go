@@ -55,7 +55,11 @@ func TestAgainstReference(t *testing.T) {
 			}
 		}
 	})
-	if restored < 20 || illegal < 1 {
+	least, leastIllegal := 20, 1
+	if testing.Short() { // so few histories may hold no illegal event
+		least, leastIllegal = 5, 0
+	}
+	if restored < least || illegal < leastIllegal {
 		t.Errorf("only %d tenants restored, %d with illegal events: the test means little", restored, illegal)
 	}
 }
