@@ -50,11 +50,7 @@ func (e *Env) newest(ctx context.Context, n events.Seq) ([]events.Stored, error)
 	if err != nil {
 		return nil, err
 	}
-	head, err := sys.Log.Head(ctx)
-	if err != nil {
-		return nil, err
-	}
-	return written(ctx, sys, head-min(head, n))
+	return written(ctx, sys, e.Events-min(e.Events, n))
 }
 
 func partitions(ctx context.Context, e *Env) ([]Value, error) {
@@ -96,15 +92,9 @@ func viewShards(ctx context.Context, e *Env) ([]Value, error) {
 	if err != nil {
 		return nil, err
 	}
-	head, err := sys.Log.Head(ctx)
-	if err != nil {
-		return nil, err
-	}
 	by := func(processors int) (float64, error) {
 		defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(processors))
-		began := time.Now()
-		err := sys.Runner.Rebuild(ctx, tenants.Name, nil)
-		return rate(int(head), time.Since(began)), err
+		return e.rebuild(ctx, sys, tenants.Name)
 	}
 	one, err := by(1)
 	if err != nil {
@@ -116,10 +106,6 @@ func viewShards(ctx context.Context, e *Env) ([]Value, error) {
 
 func coldHistory(ctx context.Context, e *Env) ([]Value, error) {
 	sys, err := e.Serving(ctx)
-	if err != nil {
-		return nil, err
-	}
-	head, err := sys.Log.Head(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -143,7 +129,7 @@ func coldHistory(ctx context.Context, e *Env) ([]Value, error) {
 	onDisk := sys.Homes[pages.Name].Current().Metrics().DiskBytes
 	states := sys.Homes[tenants.Name].Current().Metrics().DiskBytes
 	const mib = 1 << 20
-	all := float64((head + pages.Size - 1) / pages.Size)
+	all := float64((e.Events + pages.Size - 1) / pages.Size)
 	whole := float64(onDisk) / mib
 	return []Value{
 		{float64(len(wanted)), all},
