@@ -220,7 +220,7 @@ func TestQuarantine(t *testing.T) {
 	s := begin(t, 2)
 	raw := events.Stored{About: about(1), ID: events.DeriveID[events.EventID]("?"), Type: "tenant.painted.v1", Source: "/x", Data: []byte{1}}
 	head := s.store.Heads[about(1)].Seq
-	answer := s.log.Stage([]events.Unit{{Events: []events.Stored{raw}, Expected: []events.Seq{head}}})(context.Background())
+	answer := s.log.Stage(0, []events.Unit{{Events: []events.Stored{raw}, Expected: []events.Seq{head}}})(context.Background())
 	if answer[0].Err != nil {
 		t.Fatal(answer[0].Err)
 	}

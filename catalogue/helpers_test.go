@@ -119,8 +119,8 @@ type hooked struct {
 	head   func() error
 }
 
-func (h *hooked) Stage(units []events.Unit) func(context.Context) []events.Appended {
-	commit := h.MemoryLog.Stage(units)
+func (h *hooked) Stage(base events.Seq, units []events.Unit) func(context.Context) []events.Appended {
+	commit := h.MemoryLog.Stage(base, units)
 	return func(ctx context.Context) []events.Appended {
 		if h.before != nil {
 			h.before(units)

@@ -81,7 +81,7 @@ func refused(a *ask) bool { return a.outcome == answered && a.verdict.Err != nil
 // log: they stand if nobody else has written. It touches nothing of the writer but
 // its log.
 func (r *round) send(ctx context.Context, log Log) bool {
-	commit := log.Stage(r.units)
+	commit := log.Stage(r.base, r.units)
 	if !<-r.ahead {
 		return false
 	}

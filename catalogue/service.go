@@ -14,9 +14,11 @@ import (
 
 // Log is what the Service needs of the log.
 type Log interface {
-	// Stage makes ready to append units. They are appended when commit is called,
-	// each whole or not at all, in their order; until then nothing has happened.
-	Stage(units []events.Unit) (commit func(context.Context) []events.Appended)
+	// Stage makes ready to append units to a log that ends at base, where what
+	// they expect holds. They are appended when commit is called, each whole or not
+	// at all, in their order, wherever the log ends then if what they expect still
+	// holds; until then nothing has happened.
+	Stage(base events.Seq, units []events.Unit) (commit func(context.Context) []events.Appended)
 	// Read hands over the events after one Seq up to another, in order.
 	Read(ctx context.Context, after, upTo events.Seq, fn func([]events.Stored) error) error
 	// Head is the Seq of the last event.

@@ -19,13 +19,18 @@ func (l *Log) Append(ctx context.Context, units []events.Unit) []events.Appended
 	return l.newAppender(units).run(ctx)
 }
 
-// Stage begins to append units: the server takes in as much of them as fits one
-// batch, but the batch's end. They are appended, or refused, when commit is called,
-// which is as Append but need not wait for the bytes to travel; a writer stages a
-// batch while the one before it is being synced. When commit is never called
-// nothing is appended, and the server forgets them.
-func (l *Log) Stage(units []events.Unit) (commit func(ctx context.Context) []events.Appended) {
+// Stage begins to append units to a log that ends at base: the server takes in as
+// much of them as fits one batch, but the batch's end. They are appended, or refused,
+// when commit is called, which is as Append but need not wait for the bytes to travel;
+// a writer stages a batch while the one before it is being synced. When commit is
+// never called nothing is appended, and the server forgets them.
+//
+// The caller has seen every event up to base, and vouches that up to there each
+// expectation holds. The server is asked that the log ends at base; only if it does
+// not is each expectation held against the log, as Append does.
+func (l *Log) Stage(base events.Seq, units []events.Unit) (commit func(ctx context.Context) []events.Appended) {
 	a := l.newAppender(units)
+	a.vouched, a.base = true, base
 	if b := a.next(); len(b.units) > 0 {
 		b.staged, _ = l.stage(b) // what could not be sent is sent by commit
 		a.staged = b
@@ -96,6 +101,9 @@ type appender struct {
 	follows map[int][]int
 	// touched holds the last event of each aggregate that this call appended.
 	touched map[events.Aggregate]events.Seq
+	// vouched: every expectation holds if the log ends at base.
+	vouched bool
+	base    events.Seq
 }
 
 // none stands for the predecessor that a unit Follows and that is not there.
@@ -139,12 +147,26 @@ type batch struct {
 	bytes    int
 	heads    map[events.Aggregate]int // the unit that touched it first
 	staged   string                   // the id under which the server has all but the end; empty: it has nothing
+	vouched  bool                     // one expectation, that the log ends at base, stands for all
+	base     events.Seq
+}
+
+// expectation is what the i-th message expects.
+func (b *batch) expectation(i int) (header string, seq events.Seq) {
+	m := b.messages[i]
+	switch {
+	case b.vouched && i == 0:
+		return headerExpectedLast, b.base
+	case !b.vouched && m.guarded:
+		return headerExpected, m.expected
+	}
+	return "", 0
 }
 
 // next takes whole units from the front of pending until the batch is full.
 // Units that can be refused without asking the server are.
 func (a *appender) next() *batch {
-	b := &batch{heads: make(map[events.Aggregate]int)}
+	b := &batch{heads: make(map[events.Aggregate]int), vouched: a.vouched, base: a.base}
 	for len(a.pending) > 0 {
 		i := a.pending[0]
 		u := a.units[i]
@@ -240,6 +262,11 @@ func (a *appender) add(b *batch, unit int) {
 // succeed back in front of pending.
 func (a *appender) commit(ctx context.Context, b *batch) {
 	first, err := a.log.commit(ctx, b)
+	if b.vouched && errors.Is(err, events.ErrConflict) {
+		// Somebody else has written, which need not touch what is expected here.
+		a.vouched, b.vouched = false, false
+		first, err = a.log.commit(ctx, b)
+	}
 	if errors.Is(err, events.ErrConflict) {
 		if err = a.sift(ctx, b); err == nil {
 			return
@@ -264,4 +291,5 @@ func (a *appender) commit(ctx context.Context, b *batch) {
 		}
 		first += n
 	}
+	a.base = first - 1
 }

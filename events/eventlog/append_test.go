@@ -123,31 +123,52 @@ func TestLostAckIsSettled(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, eventlog.Config{AckWait: 500 * time.Millisecond})
 	for _, size := range []int{1, 2, 300} {
-		var units []events.Unit
-		for i := range size {
-			units = append(units, eventtest.One(eventtest.Event(fmt.Sprint(size, "/", i), 1), 0))
-		}
-		before, err := r.log.Head(t.Context())
-		if err != nil {
-			t.Fatal(err)
-		}
-		r.lose(acknowledgment)
-		answers := eventtest.MustAppend(t, r.log, units...)
-		if r.losing.Load() != nil {
-			t.Fatal("no acknowledgment was lost")
-		}
-		if answers[0].First != before+1 || answers[size-1].Last != before+events.Seq(size) {
-			t.Errorf("batch of %d after %d: %v", size, before, answers)
-		}
-		if head, err := r.log.Head(t.Context()); err != nil || head != before+events.Seq(size) {
-			t.Errorf("batch of %d after %d: the head is %d, %v", size, before, head, err)
+		for name, appendTo := range map[string]func(base events.Seq, units []events.Unit) []events.Appended{
+			"appended": func(_ events.Seq, units []events.Unit) []events.Appended { return r.log.Append(t.Context(), units) },
+			"staged": func(base events.Seq, units []events.Unit) []events.Appended {
+				return r.log.Stage(base, units)(t.Context())
+			},
+			"staged too late": func(base events.Seq, units []events.Unit) []events.Appended {
+				return r.log.Stage(base-1, units)(t.Context())
+			},
+		} {
+			eventtest.MustAppend(t, r.log, eventtest.One(eventtest.Event(fmt.Sprint(name, size), 0), 0))
+			var units []events.Unit
+			for i := range size {
+				units = append(units, eventtest.One(eventtest.Event(fmt.Sprint(name, size, "/", i), 1), 0))
+			}
+			before, err := r.log.Head(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			r.lose(acknowledgment)
+			answers := appendTo(before, units)
+			if r.losing.Load() != nil {
+				t.Fatal("no acknowledgment was lost")
+			}
+			if answers[0].First != before+1 || answers[size-1].Last != before+events.Seq(size) {
+				t.Errorf("batch of %d %s after %d: %v", size, name, before, answers)
+			}
+			if head, err := r.log.Head(t.Context()); err != nil || head != before+events.Seq(size) {
+				t.Errorf("batch of %d %s after %d: the head is %d, %v", size, name, before, head, err)
+			}
 		}
 	}
 }
 
 func TestLostRefusalIsAConflict(t *testing.T) {
 	t.Parallel()
-	for name, stale := range map[string]int{"the first of a batch": 0, "the last of a batch": 1} {
+	appended := func(l *eventlog.Log, units []events.Unit) []events.Appended { return l.Append(t.Context(), units) }
+	staged := func(l *eventlog.Log, units []events.Unit) []events.Appended { return l.Stage(0, units)(t.Context()) }
+	for name, c := range map[string]struct {
+		stale    int
+		appendTo func(*eventlog.Log, []events.Unit) []events.Appended
+	}{
+		"the first of a batch":        {0, appended},
+		"the last of a batch":         {1, appended},
+		"the first of a staged batch": {0, staged},
+		"the last of a staged batch":  {1, staged},
+	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			// Whoever waits for the log to settle, waits for ever.
@@ -155,9 +176,9 @@ func TestLostRefusalIsAConflict(t *testing.T) {
 			eventtest.MustAppend(t, r.log, eventtest.One(eventtest.Event("a", 1), 0))
 			r.lose(refusal)
 			units := []events.Unit{eventtest.One(eventtest.Event("a", 2), 0), eventtest.One(eventtest.Event("b", 1), 0)}
-			units[0], units[stale] = units[stale], units[0]
-			answers := r.log.Append(t.Context(), units)
-			if !errors.Is(answers[stale].Err, events.ErrConflict) || answers[1-stale].Err != nil {
+			units[0], units[c.stale] = units[c.stale], units[0]
+			answers := c.appendTo(r.log, units)
+			if !errors.Is(answers[c.stale].Err, events.ErrConflict) || answers[1-c.stale].Err != nil {
 				t.Error(answers)
 			}
 			if r.losing.Load() != nil {
@@ -231,27 +252,39 @@ func TestNoRoom(t *testing.T) {
 	eventtest.MustAppend(t, l, unit...)
 }
 
-// TestServerRefusesSecondExpectation holds facts about the server that Append
+// TestServerExpectations holds facts about the server that Append
 // is built on.
-func TestServerRefusesSecondExpectation(t *testing.T) {
+func TestServerExpectations(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, eventlog.Config{})
 	subject := func(name string) string { return eventtest.Event(name, 1).About.Subject() }
-	type member struct{ subject, expected string }
+	type member struct {
+		subject, expected string
+		last              string // of the stream: a Seq, or end for the one it has
+	}
 	for name, c := range map[string]struct {
 		batch []member
 		code  int
 	}{
-		"one expectation each":      {[]member{{subject("a"), "0"}, {subject("b"), "0"}}, 0},
-		"a second without":          {[]member{{subject("c"), "0"}, {subject("c"), ""}}, 0},
-		"a second on one subject":   {[]member{{subject("d"), "0"}, {subject("d"), "1"}}, 10164},
-		"a stale one among correct": {[]member{{subject("e"), "0"}, {subject("f"), "7"}, {subject("g"), "0"}}, 10071},
+		"one expectation each":      {[]member{{subject("a"), "0", ""}, {subject("b"), "0", ""}}, 0},
+		"a second without":          {[]member{{subject("c"), "0", ""}, {subject("c"), "", ""}}, 0},
+		"a second on one subject":   {[]member{{subject("d"), "0", ""}, {subject("d"), "1", ""}}, 10164},
+		"a stale one among correct": {[]member{{subject("e"), "0", ""}, {subject("f"), "7", ""}, {subject("g"), "0", ""}}, 10071},
+		"the end of the stream":     {[]member{{subject("h"), "", "end"}, {subject("h"), "", ""}, {subject("i"), "", ""}}, 0},
+		"not the end of the stream": {[]member{{subject("j"), "", "77"}, {subject("k"), "", ""}}, 10071},
 	} {
+		end, err := r.log.Head(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
 		var msg *nats.Msg
 		for i, m := range c.batch {
 			msg = &nats.Msg{Subject: m.subject, Header: nats.Header{"Nats-Batch-Id": {name}, "Nats-Batch-Sequence": {fmt.Sprint(i + 1)}}}
 			if m.expected != "" {
 				msg.Header.Set("Nats-Expected-Last-Subject-Sequence", m.expected)
+			}
+			if m.last != "" {
+				msg.Header.Set("Nats-Expected-Last-Sequence", strings.ReplaceAll(m.last, "end", fmt.Sprint(end)))
 			}
 			if i < len(c.batch)-1 {
 				if err := r.foreign.PublishMsg(msg); err != nil {
@@ -273,7 +306,7 @@ func TestServerRefusesSecondExpectation(t *testing.T) {
 			t.Errorf("%s: %s; want error %d", name, answer.Data, c.code)
 		}
 	}
-	if head, err := r.log.Head(t.Context()); head != 4 || err != nil {
+	if head, err := r.log.Head(t.Context()); head != 7 || err != nil {
 		t.Error("a refused batch has written something:", head, err)
 	}
 }

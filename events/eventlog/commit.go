@@ -60,8 +60,8 @@ func (l *Log) commit(ctx context.Context, b *batch) (events.Seq, error) {
 func (l *Log) stage(b *batch) (id string, err error) {
 	out := newOutgoing()
 	id = nuid.Next()
-	for i, m := range b.messages[:len(b.messages)-1] {
-		msg := out.set(m)
+	for i := range len(b.messages) - 1 {
+		msg := out.set(b, i)
 		out.place(id, i+1, false)
 		if err := l.nc.PublishMsg(msg); err != nil {
 			return "", err
@@ -82,7 +82,7 @@ func (l *Log) publish(ctx context.Context, b *batch) (events.Seq, error) {
 			return 0, err
 		}
 	}
-	msg := out.set(b.messages[n-1])
+	msg := out.set(b, n-1)
 	if n > 1 {
 		out.place(id, n, true)
 	}

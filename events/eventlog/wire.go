@@ -14,7 +14,9 @@ const (
 	headerBatchID     = "Nats-Batch-Id"
 	headerBatchSeq    = "Nats-Batch-Sequence"
 	headerBatchCommit = "Nats-Batch-Commit"
-	headerExpected    = jetstream.ExpectedLastSubjSeqHeader
+
+	headerExpected     = jetstream.ExpectedLastSubjSeqHeader
+	headerExpectedLast = jetstream.ExpectedLastSeqHeader
 )
 
 // outgoing builds one message after the other in the same memory: a publish
@@ -37,18 +39,19 @@ func newOutgoing() *outgoing {
 	return o
 }
 
-// set makes the message of an event. The message is valid until the next set.
-func (o *outgoing) set(m message) *nats.Msg {
+// set makes the i-th message of a batch, which is valid until the next set.
+func (o *outgoing) set(b *batch, i int) *nats.Msg {
+	m := b.messages[i]
 	o.msg.Subject = m.event.About.Subject()
 	o.msg.Data = m.event.Data
 	o.values[0][0] = m.event.ID.String()
 	o.values[1][0] = string(m.event.Type)
 	o.values[2][0] = m.event.Source
-	if m.guarded {
-		o.values[4][0] = strconv.FormatUint(uint64(m.expected), 10)
-		o.msg.Header[headerExpected] = o.values[4][:]
-	} else {
-		delete(o.msg.Header, headerExpected)
+	delete(o.msg.Header, headerExpected)
+	delete(o.msg.Header, headerExpectedLast)
+	if header, seq := b.expectation(i); header != "" {
+		o.values[4][0] = strconv.FormatUint(uint64(seq), 10)
+		o.msg.Header[header] = o.values[4][:]
 	}
 	return &o.msg
 }

@@ -136,8 +136,8 @@ func (l *MemoryLog) add(u events.Unit) events.Appended {
 	return events.Appended{First: first, Last: events.Seq(len(l.stored))}
 }
 
-// Stage is Append in two steps.
-func (l *MemoryLog) Stage(units []events.Unit) (commit func(context.Context) []events.Appended) {
+// Stage is Append in two steps. Whatever base vouches for is checked all the same.
+func (l *MemoryLog) Stage(_ events.Seq, units []events.Unit) (commit func(context.Context) []events.Appended) {
 	return func(ctx context.Context) []events.Appended { return l.Append(ctx, units) }
 }
 

@@ -95,7 +95,7 @@ type rehearsalLog struct {
 }
 
 // Stage makes ready to append.
-func (l *rehearsalLog) Stage(units []events.Unit) (commit func(context.Context) []events.Appended) {
+func (l *rehearsalLog) Stage(_ events.Seq, units []events.Unit) (commit func(context.Context) []events.Appended) {
 	return func(context.Context) []events.Appended { return l.append(units) }
 }
 
