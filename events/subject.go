@@ -182,7 +182,7 @@ func AggregateFromKey(key []byte) (Aggregate, bool) {
 }
 
 // SubjectPrefix and FeedPrefix are the first token of every subject of the log
-// and of the republished feed.
+// and of the feed that repeats it.
 const (
 	SubjectPrefix = "catalogue."
 	FeedPrefix    = "catalogue.feed."
@@ -190,14 +190,19 @@ const (
 
 // Subject is the log's subject for the aggregate: catalogue.<kind>.<id>. It is
 // built from parsed ids only, so no wildcard or separator can get into it.
-func (a Aggregate) Subject() string {
+func (a Aggregate) Subject() string { return a.subject(SubjectPrefix) }
+
+// FeedSubject is the feed's: catalogue.feed.<kind>.<id>.
+func (a Aggregate) FeedSubject() string { return a.subject(FeedPrefix) }
+
+func (a Aggregate) subject(prefix string) string {
 	var subject [maxSubjectLen]byte
-	dst := append(append(append(subject[:0], SubjectPrefix...), a.Kind.String()...), '.')
+	dst := append(append(append(subject[:0], prefix...), a.Kind.String()...), '.')
 	return string(a.appendTo(dst))
 }
 
 // maxSubjectLen is the length of the longest subject.
-const maxSubjectLen = len(SubjectPrefix) + len("restoration.restore_") + suffixLen
+const maxSubjectLen = len(FeedPrefix) + len("restoration.restore_") + suffixLen
 
 // ParseSubject reads a subject of the log.
 func ParseSubject(subject string) (Aggregate, error) {

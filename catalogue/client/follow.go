@@ -219,9 +219,8 @@ func (f *follower) hand(batch []events.Stored) error {
 	return nil
 }
 
-// eventOf reads an event from the feed; false for a message that is none. The
-// server puts the Seq into every event it repeats, and no service can publish on
-// the feed: what carries no Seq is an answer that somebody had delivered there.
+// eventOf reads an event from the feed; false for a message that is none. Every
+// event there carries its Seq, and no service can publish there: what carries no Seq is an answer that somebody had delivered there.
 func eventOf(m *nats.Msg) (s events.Stored, ok bool) {
 	rest, found := strings.CutPrefix(m.Subject, events.FeedPrefix)
 	about, err := events.ParseSubject(events.SubjectPrefix + rest)
@@ -240,7 +239,7 @@ func eventOf(m *nats.Msg) (s events.Stored, ok bool) {
 	return events.Stored{Seq: events.Seq(seq), About: about, ID: id, Type: events.Type(typ), Source: source, Data: m.Data}, true
 }
 
-// headerSeq is set by the server on what it republishes.
+// headerSeq holds the Seq of an event on the feed.
 const headerSeq = "Nats-Sequence"
 
 // only is the value of a header that stands once.

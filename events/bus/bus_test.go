@@ -198,6 +198,7 @@ func TestFeedReachesEverybodyAndNobodyElseWritesIt(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	go func() { _ = h.log.Feed(t.Context(), 1) }()
 	eventtest.MustAppend(t, h.log, eventtest.One(eventtest.Event("b", 1), 0))
 	for user, sub := range subs {
 		for {

@@ -282,7 +282,7 @@ func (a *appender) commit(ctx context.Context, b *batch) {
 		}
 		return
 	}
-	a.log.wake()
+	a.log.keep(b, first)
 	for _, i := range b.units {
 		n := events.Seq(len(a.units[i].Events))
 		a.answers[i] = events.Appended{First: first, Last: first + n - 1}

@@ -9,6 +9,7 @@ import (
 	"io"
 	"maps"
 	"net"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -231,6 +232,63 @@ func TestTailSurvivesItsConnection(t *testing.T) {
 	}
 }
 
+// TestFeed follows the feed while its events are appended here and elsewhere, and its
+// connection breaks: what comes is in order, and what is lost is seen to be missing.
+func TestFeed(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, eventlog.Config{AckWait: 500 * time.Millisecond})
+	elsewhere, err := eventlog.Open(t.Context(), r.foreign, eventlog.Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	sub, err := r.foreign.SubscribeSync(events.FeedPrefix + ">")
+	if err != nil {
+		t.Fatal(err)
+	}
+	eventtest.MustAppend(t, r.log, eventtest.One(eventtest.Event("a", 0), 0))
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- r.log.Feed(ctx, 1) }()
+	const want = 30
+	for i := 1; i < want; i++ {
+		switch i % 3 {
+		case 0:
+			eventtest.MustAppend(t, elsewhere, eventtest.One(eventtest.Event("a", i), events.Seq(i)))
+		case 1:
+			eventtest.MustAppend(t, r.log, eventtest.One(eventtest.Event("a", i), events.Seq(i)))
+		default:
+			if i > want/2 {
+				r.lose(acknowledgment)
+			}
+			eventtest.MustAppend(t, r.log, eventtest.One(eventtest.Event("a", i), events.Seq(i)))
+		}
+	}
+	seen, last := 0, 1
+	for last < want {
+		m, err := sub.NextMsg(10 * time.Second)
+		if err != nil {
+			t.Fatalf("after event %d: %v", last, err)
+		}
+		seq, err := strconv.Atoi(m.Header.Get("Nats-Sequence"))
+		if err != nil || seq <= last || seq > last+1 && seq <= want/2 {
+			t.Fatalf("%d after %d, %v", seq, last, err)
+		}
+		e := eventtest.Event("a", seq-1)
+		if m.Subject != "catalogue.feed.tenant."+e.About.String() || !bytes.Equal(m.Data, e.Data) ||
+			m.Header.Get(events.HeaderID) != e.ID.String() || m.Header.Get(events.HeaderType) != string(e.Type) || m.Header.Get(events.HeaderSource) != e.Source {
+			t.Errorf("event %d: %+v", seq, m)
+		}
+		seen, last = seen+1, seq
+	}
+	if seen < want/2 {
+		t.Errorf("%d of %d events came", seen, want-1)
+	}
+	cancel()
+	if err := <-ended; !errors.Is(err, context.Canceled) {
+		t.Error(err)
+	}
+}
+
 func TestNoRoom(t *testing.T) {
 	t.Parallel()
 	full := false
@@ -406,12 +464,16 @@ func TestForeignMessagesAreKept(t *testing.T) {
 func TestGapIsFound(t *testing.T) {
 	t.Parallel()
 	nc := eventtest.Conn(t, eventtest.Start(t))
-	l, err := eventlog.Open(t.Context(), nc, eventlog.Config{Create: true})
+	writer, err := eventlog.Open(t.Context(), nc, eventlog.Config{Create: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	l, err := eventlog.Open(t.Context(), nc, eventlog.Config{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	for i := range 5 {
-		eventtest.MustAppend(t, l, eventtest.One(eventtest.Event("a", i), events.Seq(i)))
+		eventtest.MustAppend(t, writer, eventtest.One(eventtest.Event("a", i), events.Seq(i)))
 	}
 	js, err := jetstream.New(nc)
 	if err != nil {

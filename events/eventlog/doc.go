@@ -4,8 +4,7 @@
 // # The stream
 //
 // There is one subject for each aggregate, catalogue.<kind>.<id>. The stream
-// has no limits, refuses deletes and purges, compresses with S2, and
-// republishes every message to catalogue.feed.<kind>.<id>. [Open] never
+// has no limits, refuses deletes and purges, and compresses with S2. [Open] never
 // creates a stream unless it is told to, and refuses one that is configured
 // otherwise: a log that comes back empty is a disaster, not a fresh start.
 //
@@ -16,6 +15,12 @@
 // message in a batch carries an expectation: the server refuses a second one.
 // A single message is a plain publish, which is eight times quicker than a
 // batch of one.
+//
+// To hold an expectation about a subject the server reads the last message of that
+// subject, which may be anywhere: it unpacks a block of 8 MB for it. A writer that
+// has seen the whole log needs none of that: [Log.Stage] has one expectation for
+// all, that the log ends where the writer saw it end, and falls back to one for each
+// subject when somebody else has written.
 //
 // A refused batch does not say which expectation failed. Append asks the
 // server for the last event of each subject in it, answers the stale units
@@ -42,6 +47,11 @@
 // anything goes wrong with the consumer another one goes on behind the last event
 // that came. Every Seq is checked to follow the one before; a gap is [events.ErrGap] and
 // ends the reading.
+//
+// [Log.Tail] has what this process has just appended from memory, and asks the server
+// only when somebody else may have written. [Log.Feed] is a Tail that repeats events
+// on catalogue.feed.<kind>.<id>. The stream could republish by itself, but the server
+// reads the last message of the subject for that as well.
 //
 // A message that is no event of this catalogue comes out with its Seq and Data
 // but the zero ID, and the zero Aggregate unless the subject is well-formed:

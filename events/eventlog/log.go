@@ -74,6 +74,7 @@ type Log struct {
 	stream   jetstream.Stream
 	cfg      Config
 	identity string
+	recent   recent
 
 	mu       sync.Mutex
 	appended chan struct{} // closed and replaced when something was appended
@@ -136,6 +137,17 @@ func (l *Log) Head(ctx context.Context) (events.Seq, error) {
 		return 0, fmt.Errorf("head of the log: %w: it was %s and is %s", events.ErrShort, l.identity, identityOf(info))
 	}
 	return events.Seq(info.State.LastSeq), nil
+}
+
+// keep has every Tail of this Log hear of a batch that was appended.
+func (l *Log) keep(b *batch, first events.Seq) {
+	appended := make([]events.Stored, len(b.messages))
+	for i, m := range b.messages {
+		appended[i] = m.event
+		appended[i].Seq = first + events.Seq(i)
+	}
+	l.recent.add(appended)
+	l.wake()
 }
 
 // wake tells every Tail of this Log that there is something to read.

@@ -84,19 +84,20 @@ func (l *Log) Tail(ctx context.Context, after events.Seq, fn func([]events.Store
 			if len(got) > 0 || errors.Is(err, events.ErrGap) || errors.Is(err, events.ErrShort) || errors.Is(err, ErrNoStream) {
 				return got, err
 			}
-			if err := l.idle(ctx, awaken); err != nil {
+			if t.ask, err = l.idle(ctx, awaken); err != nil {
 				return nil, err
 			}
 		}
 	}, fn)
 }
 
-// tailer reads on from an event: with direct gets near the end of the log, with a
-// puller far from it.
+// tailer reads on from an event: what was just appended here from memory, with
+// direct gets near the end of the log, with a puller far from it.
 type tailer struct {
 	near *reader
 	far  *puller
 	look bool // the end of the log may be far, or the log no longer reach here
+	ask  bool // the log may hold what was not appended here
 }
 
 func (t *tailer) next(ctx context.Context) ([]events.Stored, error) {
@@ -111,6 +112,12 @@ func (t *tailer) next(ctx context.Context) ([]events.Stored, error) {
 		}
 	}
 	if t.far == nil {
+		got, last := t.near.get.log.recent.after(t.near.after, getMessages)
+		t.near.after += events.Seq(len(got))
+		if len(got) > 0 || last && !t.ask {
+			return got, nil
+		}
+		t.ask = false
 		got, err := t.near.next(ctx, getMessages)
 		t.look = err != nil || len(got) == getMessages
 		return got, err
@@ -141,17 +148,19 @@ func (l *Log) reaches(ctx context.Context, seq events.Seq) (head events.Seq, err
 	return head, err
 }
 
-// idle waits until there may be something new.
-func (l *Log) idle(ctx context.Context, awaken <-chan struct{}) error {
+// idle waits until there may be something new, and tells whether nobody here has
+// said so.
+func (l *Log) idle(ctx context.Context, awaken <-chan struct{}) (ask bool, err error) {
 	t := time.NewTimer(l.cfg.Poll)
 	defer t.Stop()
 	select {
 	case <-awaken:
 	case <-t.C:
+		ask = true
 	case <-ctx.Done():
-		return context.Cause(ctx)
+		err = context.Cause(ctx)
 	}
-	return nil
+	return ask, err
 }
 
 // errEnd ends a pump without an error.

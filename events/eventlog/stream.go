@@ -38,10 +38,6 @@ func streamConfig(cfg Config) jetstream.StreamConfig {
 		AllowAtomicPublish: true,
 		DenyDelete:         true,
 		DenyPurge:          true,
-		RePublish: &jetstream.RePublish{
-			Source:      events.SubjectPrefix + "*.*",
-			Destination: events.FeedPrefix + "{{wildcard(1)}}.{{wildcard(2)}}",
-		},
 	}
 }
 
@@ -79,17 +75,10 @@ func drift(want, got jetstream.StreamConfig) error {
 	check("persist_mode", want.PersistMode, got.PersistMode)
 	check("mirrored or sourced", false, got.Mirror != nil || len(got.Sources) > 0)
 	check("transformed", false, got.SubjectTransform != nil)
-	check("republish", deref(want.RePublish), deref(got.RePublish))
+	check("republished", false, got.RePublish != nil)
 	if diffs == nil {
 		return nil
 	}
 	return fmt.Errorf("%w: %s; look who changed it, then set it back with nats stream edit",
 		ErrDrift, strings.Join(diffs, ", "))
-}
-
-func deref(r *jetstream.RePublish) jetstream.RePublish {
-	if r == nil {
-		return jetstream.RePublish{}
-	}
-	return *r
 }

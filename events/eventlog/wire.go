@@ -41,18 +41,24 @@ func newOutgoing() *outgoing {
 
 // set makes the i-th message of a batch, which is valid until the next set.
 func (o *outgoing) set(b *batch, i int) *nats.Msg {
-	m := b.messages[i]
-	o.msg.Subject = m.event.About.Subject()
-	o.msg.Data = m.event.Data
-	o.values[0][0] = m.event.ID.String()
-	o.values[1][0] = string(m.event.Type)
-	o.values[2][0] = m.event.Source
+	e := b.messages[i].event
+	o.event(e)
+	o.msg.Subject = e.About.Subject()
 	delete(o.msg.Header, headerExpected)
 	delete(o.msg.Header, headerExpectedLast)
 	if header, seq := b.expectation(i); header != "" {
 		o.values[4][0] = strconv.FormatUint(uint64(seq), 10)
 		o.msg.Header[header] = o.values[4][:]
 	}
+	return &o.msg
+}
+
+// event makes a message of what every message of an event has.
+func (o *outgoing) event(e events.Stored) *nats.Msg {
+	o.msg.Data = e.Data
+	o.values[0][0] = e.ID.String()
+	o.values[1][0] = string(e.Type)
+	o.values[2][0] = e.Source
 	return &o.msg
 }
 

@@ -18,8 +18,9 @@ import (
 	"tenantcatalogue/events/eventlog"
 )
 
-// rawStream is a stream with the log's own configuration, republishing and fsync
-// included, on a server of its own: what the write side is held against.
+// rawStream is a stream with the log's own configuration and fsync, on a server of its
+// own, that republishes every message, as the catalogue feeds its followers: what the
+// write side is held against.
 type rawStream struct {
 	server *bus.Bus
 	nc     *nats.Conn
@@ -34,11 +35,29 @@ func openRaw(ctx context.Context, dir string) (*rawStream, error) {
 	if r.nc, err = server.LogConn(); err == nil {
 		_, err = eventlog.Open(ctx, r.nc, eventlog.Config{Create: true})
 	}
+	if err == nil {
+		err = r.republish(ctx)
+	}
 	if err != nil {
 		r.close()
 		return nil, err
 	}
 	return r, nil
+}
+
+func (r *rawStream) republish(ctx context.Context) error {
+	js, err := jetstream.New(r.nc)
+	if err != nil {
+		return err
+	}
+	stream, err := js.Stream(ctx, eventlog.DefaultStream)
+	if err != nil {
+		return err
+	}
+	cfg := stream.CachedInfo().Config
+	cfg.RePublish = &jetstream.RePublish{Source: events.SubjectPrefix + "*.*", Destination: events.FeedPrefix + "{{wildcard(1)}}.{{wildcard(2)}}"}
+	_, err = js.UpdateStream(ctx, cfg)
+	return err
 }
 
 func (r *rawStream) close() {

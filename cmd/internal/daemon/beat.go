@@ -14,22 +14,44 @@ import (
 // that missed the last event hears of it then.
 const headEvery = time.Second
 
-// startBeat tells the head of the log, has the views synced now and then, so that a
-// crash leaves them not far behind, and has them verified.
+// startBeat feeds those who follow the log, tells its head, has the views synced now
+// and then, so that a crash leaves them not far behind, and has them verified.
 func (s *System) startBeat(ctx context.Context, cfg Config) error {
+	head, err := s.Log.Head(ctx)
+	if err != nil {
+		return err
+	}
 	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	var wg sync.WaitGroup
+	wg.Go(func() {
+		s.feed(ctx, head)
+		every(ctx, headEvery, s.feedOn)
+	})
 	wg.Go(func() { every(ctx, headEvery, s.beat) })
 	wg.Go(func() { every(ctx, syncEvery, s.syncViews) })
 	if cfg.VerifyEvery > 0 {
 		wg.Go(func() { s.proveEvery(ctx, cfg.VerifyEvery) })
 	}
-	s.close.add("the head beat", func(context.Context) error {
+	s.close.add("the feed", func(context.Context) error {
 		cancel()
 		wg.Wait()
 		return nil
 	})
 	return nil
+}
+
+// feed repeats the log on the feed until it cannot.
+func (s *System) feed(ctx context.Context, after events.Seq) {
+	if err := s.Log.Feed(ctx, after); err != nil && ctx.Err() == nil {
+		s.Logger.Warn().Err(err).Msg("the feed is interrupted; whoever follows it reads on from the log")
+	}
+}
+
+// feedOn begins again after an interruption.
+func (s *System) feedOn(ctx context.Context) {
+	if head, err := s.Log.Head(ctx); err == nil { // else a second later
+		s.feed(ctx, head)
+	}
 }
 
 // syncEvery bounds what the views fold again after a crash.
