@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"net"
 	"net/url"
 	"strconv"
 	"time"
@@ -65,6 +66,9 @@ func Open(ctx context.Context, cfg Config) (*Bus, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open the bus: %w", err)
 	}
+	if err := cfg.Listen.free(ctx); err != nil {
+		return nil, fmt.Errorf("open the bus: %w", err)
+	}
 	if b.server, err = server.NewServer(opts); err != nil {
 		return nil, fmt.Errorf("open the bus in %s: %w", cfg.StoreDir, err)
 	}
@@ -86,7 +90,20 @@ func Open(ctx context.Context, cfg Config) (*Bus, error) {
 }
 
 // String is host:port.
-func (l Listen) String() string { return l.Host + ":" + strconv.Itoa(l.Port) }
+func (l Listen) String() string { return net.JoinHostPort(or(l.Host, "127.0.0.1"), strconv.Itoa(l.Port)) }
+
+// free says at once what the server would only by not getting ready: that somebody
+// else listens there.
+func (l Listen) free(ctx context.Context) error {
+	if !l.On || l.Port == 0 {
+		return nil
+	}
+	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", l.String())
+	if err != nil {
+		return fmt.Errorf("%w; stop who listens there, or name another port", err)
+	}
+	return listener.Close()
+}
 
 func (b *Bus) options(cfg Config) (*server.Options, error) {
 	if cfg.StoreDir == "" {

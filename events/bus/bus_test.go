@@ -3,7 +3,10 @@ package bus_test
 import (
 	"context"
 	"errors"
+	"net"
+	"os"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -324,6 +327,25 @@ func TestOpenRefuses(t *testing.T) {
 	cancel()
 	if _, err := bus.Open(canceled, bus.Config{StoreDir: t.TempDir()}); !errors.Is(err, context.Canceled) {
 		t.Error(err)
+	}
+}
+
+// TestTakenPort wants a start on a port that is taken to say so, and to leave nothing
+// behind.
+func TestTakenPort(t *testing.T) {
+	t.Parallel()
+	taken, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer taken.Close() //nolint:errcheck // nothing was written
+	dir := t.TempDir()
+	_, err = bus.Open(t.Context(), bus.Config{StoreDir: dir, Listen: bus.Listen{On: true, Port: taken.Addr().(*net.TCPAddr).Port}})
+	if !errors.Is(err, syscall.EADDRINUSE) || !strings.Contains(err.Error(), taken.Addr().String()) {
+		t.Error(err)
+	}
+	if left, err := os.ReadDir(dir); len(left) != 0 || err != nil {
+		t.Error(left, err)
 	}
 }
 
