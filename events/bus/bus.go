@@ -90,7 +90,9 @@ func Open(ctx context.Context, cfg Config) (*Bus, error) {
 }
 
 // String is host:port.
-func (l Listen) String() string { return net.JoinHostPort(or(l.Host, "127.0.0.1"), strconv.Itoa(l.Port)) }
+func (l Listen) String() string {
+	return net.JoinHostPort(or(l.Host, "127.0.0.1"), strconv.Itoa(l.Port))
+}
 
 // free says at once what the server would only by not getting ready: that somebody
 // else listens there.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net"
+	"net/netip"
 	"os"
 	"strings"
 	"syscall"
@@ -339,8 +340,9 @@ func TestTakenPort(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer taken.Close() //nolint:errcheck // nothing was written
+	port := netip.MustParseAddrPort(taken.Addr().String()).Port()
 	dir := t.TempDir()
-	_, err = bus.Open(t.Context(), bus.Config{StoreDir: dir, Listen: bus.Listen{On: true, Port: taken.Addr().(*net.TCPAddr).Port}})
+	_, err = bus.Open(t.Context(), bus.Config{StoreDir: dir, Listen: bus.Listen{On: true, Port: int(port)}})
 	if !errors.Is(err, syscall.EADDRINUSE) || !strings.Contains(err.Error(), taken.Addr().String()) {
 		t.Error(err)
 	}
