@@ -10,10 +10,13 @@
 //
 // # Rows
 //
-//	e <aggregate 17> <entity kind 1> <entity id>   an entity, as events.EncodeEntity writes it
-//	h <aggregate 17>                               a catalogue.Head
+//	a <aggregate 17>                               a catalogue.Head
+//	a <aggregate 17> <entity kind 1> <entity id>   an entity, as events.EncodeEntity writes it
 //	i <uuid 16>                                    the aggregate an id was issued to
 //	v <event uuid 16>                              a catalogue.Answer
+//
+// A decision asks for a head and an entity or two of one aggregate: they stand next to
+// each other, so that it reads one block.
 package heads
 
 import (
@@ -35,7 +38,7 @@ import (
 // Name and Format are those of the view.
 const (
 	Name   = "heads"
-	Format = 2
+	Format = 3
 )
 
 // flushAnswers is how many events may stand in the overlay before they are
@@ -167,17 +170,14 @@ func (Projector) Project(b *viewdb.Batch, recorded []projectors.Recorded) error 
 
 // The prefixes of the rows.
 const (
-	rowEntity = 'e'
-	rowHead   = 'h'
+	rowAbout  = 'a'
 	rowIssued = 'i'
 	rowAnswer = 'v'
 )
 
-func entityRow(a events.Aggregate, key events.EntityKey) []byte {
-	return key.Append(a.AppendKey([]byte{rowEntity}))
-}
+func headRow(a events.Aggregate) []byte { return a.AppendKey([]byte{rowAbout}) }
 
-func headRow(a events.Aggregate) []byte { return a.AppendKey([]byte{rowHead}) }
+func entityRow(a events.Aggregate, key events.EntityKey) []byte { return key.Append(headRow(a)) }
 
 func issuedRow(id uuid.UUID) []byte { return append([]byte{rowIssued}, id[:]...) }
 
@@ -192,16 +192,16 @@ type rowSink interface {
 	Delete(key []byte) error
 }
 
-// write puts everything that changed into rows; an aggregate's entities go in
-// the order of their keys.
+// write puts everything that changed into rows; those of one aggregate go in the
+// order of their keys.
 func (o *overlay) write(out rowSink) error {
-	for a, entities := range o.entities {
-		if err := writeEntities(out, a, entities); err != nil {
+	for a, h := range o.heads {
+		if err := set(out, headRow(a), &h); err != nil {
 			return err
 		}
 	}
-	for a, h := range o.heads {
-		if err := set(out, headRow(a), &h); err != nil {
+	for a, entities := range o.entities {
+		if err := writeEntities(out, a, entities); err != nil {
 			return err
 		}
 	}
