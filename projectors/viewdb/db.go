@@ -19,6 +19,7 @@ type DB struct {
 	shared *Shared // owned when Config.Shared is nil
 
 	cacheBytes int64 // the most that the block cache holds
+	compactor  *compactor
 	pebble     *pebble.DB
 
 	records records
@@ -71,6 +72,7 @@ func Open(cfg Config) (*DB, error) {
 
 func (db *DB) open(shared *Shared) error {
 	db.cacheBytes = shared.cache.MaxSize()
+	db.compactor = &compactor{of: shared.compactions}
 	opts := db.options(shared)
 	if err := opts.Validate(); err != nil {
 		return err
@@ -84,8 +86,11 @@ func (db *DB) open(shared *Shared) error {
 	if err := db.checkFormat(); err != nil {
 		return err
 	}
-	db.checkpoint, err = readCheckpoint(p)
-	return err
+	if db.checkpoint, err = readCheckpoint(p); err != nil {
+		return err
+	}
+	db.compactor.begin()
+	return nil
 }
 
 // openPebble opens the store. Once the lock is ours, a failure that does not

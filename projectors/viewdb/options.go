@@ -79,17 +79,27 @@ func (c Config) Validate() error {
 	return errors.Join(faults...)
 }
 
-// Shared is what many views in one process have in common: the block cache
-// and the open table files.
+// Shared is what many views in one process have in common: the block cache, the
+// open table files, and how many of them compact at a time.
 type Shared struct {
-	cache *pebble.Cache
-	files *pebble.FileCache
+	cache       *pebble.Cache
+	files       *pebble.FileCache
+	compactions *compactions
 }
 
 // NewShared makes a block cache of that many bytes, which also pays for the
 // views' memtables.
 func NewShared(cacheBytes int64) *Shared {
-	return &Shared{cache: pebble.NewCache(cacheBytes), files: pebble.NewFileCache(runtime.GOMAXPROCS(0), openFiles)}
+	return &Shared{
+		cache: pebble.NewCache(cacheBytes), files: pebble.NewFileCache(runtime.GOMAXPROCS(0), openFiles), compactions: newCompactions(),
+	}
+}
+
+// Beside makes a cache that has only its compactions in common with s.
+func (s *Shared) Beside(cacheBytes int64) *Shared {
+	other := NewShared(cacheBytes)
+	other.compactions = s.compactions
+	return other
 }
 
 // Close gives the memory back once every view that uses it is closed.
@@ -130,6 +140,7 @@ func (db *DB) options(shared *Shared) *pebble.Options {
 	// A load is linked in with the manifest, not through the log: it is atomic
 	// either way, and this way its end is not delayed to a later flush.
 	opts.Experimental.DisableIngestAsFlushable = func() bool { return true }
+	opts.Experimental.CompactionScheduler = db.compactor
 	db.setLevels(opts)
 	opts.EnsureDefaults()
 	return opts

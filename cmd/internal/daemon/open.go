@@ -113,7 +113,8 @@ func (s *System) openStores(_ context.Context, cfg Config) error {
 	// Whoever reads everything wears out a cache, and keeps its locks taken. What
 	// decisions are made from, and the archive, by far the most to read, have
 	// caches of their own, so that neither gets in the way of the views.
-	deciding, archived, shown := s.openCache(cfg.CacheBytes/4), s.openCache(cfg.CacheBytes/4), s.openCache(cfg.CacheBytes/2)
+	shown := s.keepCache(viewdb.NewShared(cfg.CacheBytes / 2))
+	deciding, archived := s.keepCache(shown.Beside(cfg.CacheBytes/4)), s.keepCache(shown.Beside(cfg.CacheBytes/4))
 	for _, p := range append(Beside(), contacts.New(s.Sealer), pages.New()) {
 		cache := shown
 		if _, ok := p.(projectors.Archive); ok {
@@ -132,8 +133,7 @@ func (s *System) openStores(_ context.Context, cfg Config) error {
 	return err
 }
 
-func (s *System) openCache(size int64) *viewdb.Shared {
-	shared := viewdb.NewShared(size)
+func (s *System) keepCache(shared *viewdb.Shared) *viewdb.Shared {
 	s.close.add("the cache", plain(func() error { shared.Close(); return nil }))
 	return shared
 }
