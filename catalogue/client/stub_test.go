@@ -48,6 +48,7 @@ func newStub(ctx context.Context) (*stub, error) {
 	if s.log, err = eventlog.Open(ctx, conn, eventlog.Config{Create: true}); err != nil {
 		return nil, err
 	}
+	go func() { _ = s.log.Feed(ctx, conn, 0, func(events.Seq) {}) }() // until the bus is closed
 	gate, err := s.bus.GateConn()
 	if err != nil {
 		return nil, err

@@ -202,7 +202,7 @@ func TestFeedReachesEverybodyAndNobodyElseWritesIt(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	go func() { _ = h.log.Feed(t.Context(), 1) }()
+	go func() { _ = h.log.Feed(t.Context(), h.logConn, 1, func(events.Seq) {}) }()
 	eventtest.MustAppend(t, h.log, eventtest.One(eventtest.Event("b", 1), 0))
 	for user, sub := range subs {
 		for {

@@ -262,11 +262,7 @@ func (a *appender) add(b *batch, unit int) {
 // succeed back in front of pending.
 func (a *appender) commit(ctx context.Context, b *batch) {
 	first, err := a.log.commit(ctx, b)
-	if b.vouched && errors.Is(err, events.ErrConflict) {
-		// Somebody else has written, which need not touch what is expected here.
-		a.vouched, b.vouched = false, false
-		first, err = a.log.commit(ctx, b)
-	}
+	a.vouched = b.vouched
 	if errors.Is(err, events.ErrConflict) {
 		if err = a.sift(ctx, b); err == nil {
 			return

@@ -210,12 +210,17 @@ func TestTailSurvivesItsConnection(t *testing.T) {
 	r := newRig(t, eventlog.Config{AckWait: 500 * time.Millisecond})
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 	defer cancel()
+	// It has nothing in memory of what the other appends.
+	reader, err := eventlog.Open(t.Context(), r.conn, eventlog.Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
 	const want = 10
 	var seen events.Seq
 	stop := errors.New("stop")
 	done := make(chan error, 1)
 	go func() {
-		done <- r.log.Tail(ctx, 0, func(got []events.Stored) error {
+		done <- reader.Tail(ctx, 0, func(got []events.Stored) error {
 			seen += events.Seq(len(got))
 			if seen == want {
 				return stop
@@ -229,6 +234,116 @@ func TestTailSurvivesItsConnection(t *testing.T) {
 	}
 	if err := <-done; !errors.Is(err, stop) {
 		t.Error(err)
+	}
+}
+
+// TestTailSeesOthers tails a log that stops appending and goes on elsewhere.
+func TestTailSeesOthers(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, eventlog.Config{Poll: 10 * time.Millisecond})
+	elsewhere, err := eventlog.Open(t.Context(), r.foreign, eventlog.Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	defer cancel()
+	const want = 20
+	came, done := make(chan events.Seq), make(chan error, 1)
+	stop := errors.New("stop")
+	go func() {
+		done <- r.log.Tail(ctx, 0, func(got []events.Stored) error {
+			for _, s := range got {
+				came <- s.Seq
+				if s.Seq == want {
+					return stop
+				}
+			}
+			return nil
+		})
+	}()
+	for i := range want {
+		by := r.log
+		if i%4 > 1 {
+			by = elsewhere // and nothing follows until it has come
+		}
+		eventtest.MustAppend(t, by, eventtest.One(eventtest.Event("a", i), events.Seq(i)))
+		select {
+		case seq := <-came:
+			if seq != events.Seq(i+1) {
+				t.Fatalf("event %d in place of %d", seq, i+1)
+			}
+		case err := <-done:
+			t.Fatalf("event %d: %v", i+1, err)
+		}
+	}
+	if err := <-done; !errors.Is(err, stop) {
+		t.Error(err)
+	}
+}
+
+// TestStagedExpectsOnce looks at what a staged batch has in its headers.
+func TestStagedExpectsOnce(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, eventlog.Config{})
+	js, err := jetstream.New(r.foreign)
+	if err != nil {
+		t.Fatal(err)
+	}
+	stream, err := js.Stream(t.Context(), eventlog.DefaultStream)
+	if err != nil {
+		t.Fatal(err)
+	}
+	headers := func(seq uint64) (of []string) {
+		m, err := stream.GetMsg(t.Context(), seq)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for name, values := range m.Header {
+			if strings.Contains(name, "Expected") {
+				of = append(of, name+" "+values[0])
+			}
+		}
+		return of
+	}
+	units := func(name string) []events.Unit {
+		return []events.Unit{eventtest.One(eventtest.Event(name, 1), 0), eventtest.One(eventtest.Event(name+"'", 1), 0)}
+	}
+	const last, ofSubject = "Nats-Expected-Last-Sequence ", "Nats-Expected-Last-Subject-Sequence "
+	for i, c := range []struct {
+		answers []events.Appended
+		want    [2]string
+	}{
+		{r.log.Stage(0, units("staged"))(t.Context()), [2]string{last + "0", ""}},
+		{r.log.Stage(1, units("too late"))(t.Context()), [2]string{ofSubject + "0", ofSubject + "0"}},
+		{r.log.Append(t.Context(), units("appended")), [2]string{ofSubject + "0", ofSubject + "0"}},
+	} {
+		for k, want := range c.want {
+			if got := strings.Join(headers(uint64(2*i+k+1)), ", "); got != want || c.answers[k].Err != nil {
+				t.Errorf("event %d expects %q, want %q, %v", 2*i+k+1, got, want, c.answers[k].Err)
+			}
+		}
+	}
+}
+
+// TestOtherDecisionIsNoAck loses the refusal of an event that somebody else has
+// appended with the same id, decided at another time: it is not what was sent.
+func TestOtherDecisionIsNoAck(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, eventlog.Config{AckWait: 500 * time.Millisecond, Settle: time.Hour})
+	elsewhere, err := eventlog.Open(t.Context(), r.foreign, eventlog.Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	other := eventtest.Event("a", 1)
+	other.Data = []byte("recorded at another time")
+	eventtest.MustAppend(t, elsewhere, eventtest.One(other, 0))
+	r.lose(refusal)
+	got := r.log.Stage(0, []events.Unit{eventtest.One(eventtest.Event("a", 1), 0)})(t.Context())
+	if !errors.Is(got[0].Err, events.ErrConflict) {
+		t.Errorf("it is taken for what was sent: %+v", got[0])
+	}
+	if r.losing.Load() != nil {
+		t.Error("no refusal was lost")
 	}
 }
 
@@ -248,7 +363,11 @@ func TestFeed(t *testing.T) {
 	eventtest.MustAppend(t, r.log, eventtest.One(eventtest.Event("a", 0), 0))
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
-	go func() { ended <- r.log.Feed(ctx, 1) }()
+	if err := r.foreign.Flush(); err != nil {
+		t.Fatal(err)
+	}
+	var fed atomic.Uint64
+	go func() { ended <- r.log.Feed(ctx, r.conn, 1, func(seq events.Seq) { fed.Store(uint64(seq)) }) }()
 	const want = 30
 	for i := 1; i < want; i++ {
 		switch i % 3 {
@@ -280,8 +399,8 @@ func TestFeed(t *testing.T) {
 		}
 		seen, last = seen+1, seq
 	}
-	if seen < want/2 {
-		t.Errorf("%d of %d events came", seen, want-1)
+	if seen < want/2 || fed.Load() != want {
+		t.Errorf("%d of %d events came, %d is the last", seen, want-1, fed.Load())
 	}
 	cancel()
 	if err := <-ended; !errors.Is(err, context.Canceled) {

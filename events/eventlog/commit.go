@@ -1,6 +1,7 @@
 package eventlog
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -33,7 +34,7 @@ func (l *Log) commit(ctx context.Context, b *batch) (events.Seq, error) {
 			return first, nil
 		}
 		refusal := refusalOf(err)
-		if refusal != nil && !lost {
+		if refusal != nil && !lost && !b.outrun(err) {
 			return 0, refusal
 		}
 		if lost = lost || mayBeStored(err); lost {
@@ -41,13 +42,19 @@ func (l *Log) commit(ctx context.Context, b *batch) (events.Seq, error) {
 			if settleErr == nil && stored || errors.Is(settleErr, events.ErrConflict) {
 				return first, settleErr
 			}
-			if settleErr == nil && l.cfg.Replicas == 1 && codeOf(err) == codeWrongLastSeq {
+			if settleErr == nil && l.cfg.Replicas == 1 && codeOf(err) == codeWrongLastSeq && !b.vouched {
 				// The expectation of some other message does not hold, and never will
 				// again: any attempt that is still on its way meets the same. Of
 				// several replicas the one that was asked may just be behind.
 				return 0, refusal
 			}
 			err = errors.Join(err, settleErr)
+		}
+		if b.outrun(err) {
+			// Which need not touch what is expected here. An attempt that may still
+			// be on its way expects the log to end where it does no longer.
+			b.vouched = false
+			continue
 		}
 		if errors.Is(err, nats.ErrConnectionClosed) || !pause(ctx) {
 			return 0, fmt.Errorf("append %d events: %w: %w", len(b.messages), events.ErrUnavailable, err)
@@ -151,6 +158,9 @@ func codeOf(err error) jetstream.ErrorCode {
 	return 0
 }
 
+// outrun tells whether a refusal means that somebody else has written since base.
+func (b *batch) outrun(err error) bool { return b.vouched && codeOf(err) == codeWrongLastSeq }
+
 // mayBeStored tells whether an attempt that ended like this may nevertheless
 // be in the stream, now or later.
 func mayBeStored(err error) bool {
@@ -168,11 +178,10 @@ func (l *Log) settle(ctx context.Context, b *batch) (first events.Seq, stored bo
 	if err != nil || !found {
 		return 0, false, err
 	}
-	if next.ID != head.event.ID {
+	if !same(next, head.event) {
 		return 0, false, &events.ConflictError{About: head.event.About, Expected: head.expected, Actual: next.Seq}
 	}
-	// Another process may have appended the same event on its own. Ours it is
-	// only if the rest of the batch stands behind it.
+	// Ours it is only if the rest of the batch stands behind it.
 	r := l.newReader(next.Seq - 1)
 	defer r.close()
 	for at := 0; at < len(b.messages); {
@@ -184,13 +193,19 @@ func (l *Log) settle(ctx context.Context, b *batch) (first events.Seq, stored bo
 			return 0, false, fmt.Errorf("read back event %d: %w", next.Seq+events.Seq(at), context.Cause(ctx))
 		}
 		for _, s := range got {
-			if s.ID != b.messages[at].event.ID {
+			if !same(s, b.messages[at].event) {
 				return 0, false, &events.ConflictError{About: head.event.About, Expected: head.expected, Actual: next.Seq}
 			}
 			at++
 		}
 	}
 	return next.Seq, true, nil
+}
+
+// same tells whether two events are the same but for their Seq. One with the same id may
+// be another's, or that of an earlier decision, which was recorded at another time.
+func same(a, b events.Stored) bool {
+	return a.ID == b.ID && a.About == b.About && a.Type == b.Type && a.Source == b.Source && bytes.Equal(a.Data, b.Data)
 }
 
 // siftAttempts bounds how often a batch is sent again although every

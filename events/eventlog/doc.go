@@ -32,8 +32,9 @@
 // When an acknowledgment is lost, Append reads the message that follows the
 // expected Seq on the batch's first subject: it is ours, then the batch is
 // stored; it is another's, then it is not and never will be; there is none,
-// then the same batch is sent again. The two attempts cannot both be stored,
-// since they carry the same expectations. Message ids of the server's own
+// then the same batch is sent again. The two attempts cannot both be stored, since
+// they carry the same expectations; or one expects the log to end where it did, and is
+// refused once anything has been appended. Message ids of the server's own
 // de-duplication are not used: one duplicate would refuse the whole batch.
 //
 // # Reading

@@ -12,7 +12,7 @@ import (
 )
 
 // Read hands the events after one Seq up to another to fn, in order and
-// without a gap, some hundreds at a time. What fn gets is its own to keep. The
+// without a gap, some hundreds at a time. What fn gets it may keep. The
 // next events are fetched while fn works. Read ends with fn's error, or with
 // one that matches events.ErrGap, events.ErrShort if the log ends before upTo, or
 // events.ErrUnavailable if it did not answer for Config.Settle.
@@ -71,7 +71,8 @@ func (l *Log) stretch(after, upTo events.Seq) (next func(context.Context) ([]eve
 }
 
 // Tail hands every event after a Seq to fn, in order and without a gap: first
-// those that are there, then each as it comes, as many at a time as there are.
+// those that are there, then each as it comes, as many at a time as there are. What fn
+// gets it may keep and must not change: others have it too.
 // It goes on through lost connections and ends with the context's cause, fn's
 // error, or one that matches events.ErrGap or events.ErrShort.
 func (l *Log) Tail(ctx context.Context, after events.Seq, fn func([]events.Stored) error) error {

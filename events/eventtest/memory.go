@@ -136,9 +136,31 @@ func (l *MemoryLog) add(u events.Unit) events.Appended {
 	return events.Appended{First: first, Last: events.Seq(len(l.stored))}
 }
 
-// Stage is Append in two steps. Whatever base vouches for is checked all the same.
-func (l *MemoryLog) Stage(_ events.Seq, units []events.Unit) (commit func(context.Context) []events.Appended) {
-	return func(ctx context.Context) []events.Appended { return l.Append(ctx, units) }
+// Stage is Append in two steps. A log on a stream takes the caller's word for what
+// holds at base; this one panics when it is not true.
+func (l *MemoryLog) Stage(base events.Seq, units []events.Unit) (commit func(context.Context) []events.Appended) {
+	return func(ctx context.Context) []events.Appended {
+		l.hold(base, units)
+		return l.Append(ctx, units)
+	}
+}
+
+// hold holds against the log what was vouched for, if the log ends there.
+func (l *MemoryLog) hold(base events.Seq, units []events.Unit) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if events.Seq(len(l.stored)) != base {
+		return
+	}
+	seen := map[events.Aggregate]bool{}
+	for _, u := range units {
+		for i, e := range u.Events {
+			if !seen[e.About] && u.Expected[i] != events.Follows && u.Expected[i] != l.heads[e.About] {
+				panic(fmt.Sprintf("%s: vouched for %d at %d, where its last event is %d", e.About, u.Expected[i], base, l.heads[e.About]))
+			}
+			seen[e.About] = true
+		}
+	}
 }
 
 // Head is the Seq of the last event.

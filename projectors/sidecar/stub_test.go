@@ -80,8 +80,7 @@ func (s *stub) spoiled(how func(*client.Pages)) {
 	s.spoil = how
 }
 
-// publish puts events at the end of the log and on the feed, as the server
-// repeats them.
+// publish puts events at the end of the log and on the feed.
 func (s *stub) publish(list ...events.Stored) error {
 	s.mu.Lock()
 	s.log = append(s.log, list...)

@@ -1,16 +1,19 @@
 package daemon_test
 
 import (
+	"encoding/json"
 	"errors"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/uuid"
 
 	"tenantcatalogue/catalogue"
+	"tenantcatalogue/catalogue/client"
 	"tenantcatalogue/cmd/internal/auth"
 	"tenantcatalogue/cmd/internal/daemon"
 	"tenantcatalogue/events"
@@ -71,6 +74,48 @@ func publish(t *testing.T, s *daemon.System, name string) events.TenantID {
 		t.Fatal(err)
 	}
 	return created(name).About.Tenant()
+}
+
+// TestFeedIsFed follows the feed as the gate's clients do.
+func TestFeedIsFed(t *testing.T) {
+	t.Parallel()
+	s := open(t, daemon.Config{})
+	conn, err := s.Bus.GateConn()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	sub, err := conn.SubscribeSync(events.FeedPrefix + ">")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := conn.Flush(); err != nil {
+		t.Fatal(err)
+	}
+	publish(t, s, "one")
+	head, err := s.Log.Head(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	next := events.Seq(1)
+	for told := false; next <= head || !told; {
+		m, err := sub.NextMsg(10 * time.Second)
+		if err != nil {
+			t.Fatalf("event %d: %v", next, err)
+		}
+		if m.Subject == client.HeadSubject {
+			var h client.Head
+			if err := json.Unmarshal(m.Data, &h); err != nil || h.Log != s.Identity || h.Seq >= next {
+				t.Fatalf("the head is told as %s before event %d, %v", m.Data, next, err)
+			}
+			told = h.Seq == head
+			continue
+		}
+		if got := m.Header.Get("Nats-Sequence"); got != next.String() {
+			t.Fatalf("event %s on %s in place of %d", got, m.Subject, next)
+		}
+		next++
+	}
 }
 
 func has(t *testing.T, s *daemon.System, id events.TenantID) bool {

@@ -44,7 +44,7 @@ func Open(ctx context.Context, cfg Config) (*System, error) {
 		Snapshots: replay.NewSnapshots(cfg.SnapshotBytes),
 	}
 	for _, step := range []func(context.Context, Config) error{
-		s.openDir, s.openKeys, s.openBusAndStores, s.openLog, s.fillHeads, s.openService, s.startRunner, s.startBeat,
+		s.openDir, s.openKeys, s.openBusAndStores, s.openLog, s.fillHeads, s.openService, s.startRunner, s.startFeed, s.startBeat,
 	} {
 		if err := step(ctx, cfg); err != nil {
 			return nil, errors.Join(fmt.Errorf("open the catalogue in %s: %w", s.Dir, err), s.close.run(context.WithoutCancel(ctx)), s.dropFreshKeys())
