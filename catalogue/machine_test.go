@@ -63,7 +63,7 @@ func (m *machine) start(t *rapid.T) {
 	var err error
 	m.db, err = viewdb.Open(viewdb.Config{Dir: "heads", Name: heads.Name, Format: heads.Format, FS: m.fs, MemTableBytes: 256 << 10})
 	if err == nil {
-		m.store, err = heads.Open(m.db, m.log.Identity())
+		m.store, err = heads.Open(m.db, m.log.Identity(), heads.DefaultItems)
 	}
 	if err == nil {
 		m.service, err = catalogue.Open(context.Background(), catalogue.Config{

@@ -294,7 +294,7 @@ func TestRunnerOnJetStream(t *testing.T) {
 	t.Parallel()
 	log, _ := eventtest.NewLog(t)
 	db := openDB(t, heads.Projector{}, vfs.NewMem())
-	store, err := heads.Open(db, log.Identity())
+	store, err := heads.Open(db, log.Identity(), heads.DefaultItems)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -5,10 +5,10 @@ import (
 	"tenantcatalogue/events"
 )
 
-// cacheItems is how many heads and entities the younger half of the cache holds:
-// some 40 MB of them. One decision asks for the same few again and again, and a
-// busy tenant's next event for the same as the last.
-const cacheItems = 1 << 17
+// DefaultItems is how many heads and entities the younger half of the cache holds if
+// nobody says otherwise: some 40 MB of them. One decision asks for the same few again
+// and again, and a busy tenant's next event for the same as the last.
+const DefaultItems = 1 << 17
 
 // cache remembers rows that were read or written, absent ones too. It has two
 // halves: what is asked for moves to the young one, and when that is full the old
@@ -17,6 +17,7 @@ type cache struct {
 	rows
 	young, old map[events.Aggregate]*known
 	items      int // in young
+	most       int // that young may hold
 }
 
 // known is what the cache holds of an aggregate.
@@ -25,8 +26,8 @@ type known struct {
 	entities map[events.EntityKey]events.Entity // nil: there is none
 }
 
-func newCache(r rows) *cache {
-	return &cache{rows: r, young: map[events.Aggregate]*known{}}
+func newCache(r rows, most int) *cache {
+	return &cache{rows: r, young: map[events.Aggregate]*known{}, most: most}
 }
 
 // of is the aggregate's entry in the young half.
@@ -34,7 +35,7 @@ func (c *cache) of(a events.Aggregate) *known {
 	if k := c.young[a]; k != nil {
 		return k
 	}
-	if c.items >= cacheItems {
+	if c.items >= c.most {
 		c.young, c.old, c.items = map[events.Aggregate]*known{}, c.young, 0
 	}
 	k := c.old[a]

@@ -57,8 +57,9 @@ type Store struct {
 }
 
 // Open makes a Store on an open view. stream is the identity of the log it is
-// folded from.
-func Open(db *viewdb.DB, stream string) (*Store, error) {
+// folded from; about items heads and entities, and up to as many again, are kept in
+// memory.
+func Open(db *viewdb.DB, stream string, items int) (*Store, error) {
 	at := db.Checkpoint()
 	if at.IsZero() {
 		at.Stream = stream
@@ -66,7 +67,7 @@ func Open(db *viewdb.DB, stream string) (*Store, error) {
 	if at.Stream != stream {
 		return nil, fmt.Errorf("open heads: %w: they were folded from %s, the log is %s", projectors.ErrOtherLog, at.Stream, stream)
 	}
-	cache := newCache(rows{db})
+	cache := newCache(rows{db}, items)
 	return &Store{db: db, at: at, cache: cache, overlay: newOverlay(cache)}, nil
 }
 

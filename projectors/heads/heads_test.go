@@ -29,7 +29,7 @@ func openDB(t testing.TB, fs vfs.FS) *viewdb.DB {
 
 func openStore(t testing.TB, db *viewdb.DB) *heads.Store {
 	t.Helper()
-	s, err := heads.Open(db, "test")
+	s, err := heads.Open(db, "test", heads.DefaultItems)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -300,7 +300,7 @@ func TestRefusals(t *testing.T) {
 	t.Parallel()
 	log := catalogtest.History(t, catalogtest.Seeded(5), 20)
 	db := openDBFolded(t, log)
-	if _, err := heads.Open(db, "other"); !errors.Is(err, projectors.ErrOtherLog) {
+	if _, err := heads.Open(db, "other", heads.DefaultItems); !errors.Is(err, projectors.ErrOtherLog) {
 		t.Errorf("heads of another log: %v", err)
 	}
 	if err := openStore(t, db).Advance(log[:1]); !errors.Is(err, events.ErrGap) {

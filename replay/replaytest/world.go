@@ -121,7 +121,7 @@ func (w *World) OpenService() (s *catalogue.Service, stop func()) {
 		Dir: "heads", Name: heads.Name, Format: heads.Format, FS: vfs.NewMem(),
 	})
 	w.check(err)
-	store, err := heads.Open(home.Current(), w.Log.Identity())
+	store, err := heads.Open(home.Current(), w.Log.Identity(), heads.DefaultItems)
 	w.check(err)
 	s, err = catalogue.Open(context.Background(), catalogue.Config{
 		Log: w.Log, Store: store, Seal: catalogtest.Seal{}, Clock: w.Now,

@@ -255,10 +255,13 @@ func (s *System) quarantined(about events.Aggregate, seq events.Seq, why error) 
 	s.Logger.Error().Err(why).Stringer("about", about).Stringer("seq", seq).Msg("an event cannot be read; its aggregate is quarantined")
 }
 
+// bytesPerItem gives heads.DefaultItems for the default cache.
+const bytesPerItem = defaultCacheBytes / heads.DefaultItems
+
 // openService starts the only writer. It waits until the heads have reached the
 // end of the log.
-func (s *System) openService(ctx context.Context, _ Config) error {
-	store, err := heads.Open(s.Heads.Current(), s.Identity)
+func (s *System) openService(ctx context.Context, cfg Config) error {
+	store, err := heads.Open(s.Heads.Current(), s.Identity, int(cfg.CacheBytes/bytesPerItem))
 	if err != nil {
 		return err
 	}

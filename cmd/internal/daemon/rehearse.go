@@ -61,7 +61,7 @@ func (r *Rehearsal) open(ctx context.Context, s *System) error {
 		// The heads were saved after the head was read; begin there.
 		r.At, r.log.at = at, at
 	}
-	store, err := heads.Open(db, s.Identity)
+	store, err := heads.Open(db, s.Identity, heads.DefaultItems)
 	if err != nil {
 		return err
 	}
