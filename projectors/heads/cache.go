@@ -40,7 +40,7 @@ func (c *cache) of(a events.Aggregate) *known {
 	}
 	k := c.old[a]
 	if k == nil {
-		k = &known{entities: map[events.EntityKey]events.Entity{}}
+		k = &known{}
 	}
 	c.young[a] = k
 	c.items += 1 + len(k.entities)
@@ -75,6 +75,9 @@ func (c *cache) entity(a events.Aggregate, key events.EntityKey) (events.Entity,
 func (c *cache) set(k *known, key events.EntityKey, e events.Entity) {
 	if _, found := k.entities[key]; !found {
 		c.items++
+	}
+	if k.entities == nil { // most aggregates are claims, of which only the head is asked for
+		k.entities = map[events.EntityKey]events.Entity{}
 	}
 	k.entities[key] = e
 }

@@ -7,8 +7,10 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"math"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 	"time"
 
 	"tenantcatalogue/cmd/internal/daemon"
@@ -39,7 +41,7 @@ const (
 // writingCacheBytes is the cache while a data set is written, which nobody measures:
 // enough for the heads of 1,000,000 tenants, about which events come at random. What is
 // not needed is not taken.
-const writingCacheBytes = 8 << 30
+const writingCacheBytes = 4 << 30
 
 // Data is the catalogue's data directory.
 func (d Dataset) Data() string { return filepath.Join(d.dir, dataDir) }
@@ -103,6 +105,9 @@ func Prepare(ctx context.Context, dir string, tenants int, tell drill.Tell) (Dat
 
 // write writes the log and the heads and tells how many events there are.
 func (d Dataset) write(ctx context.Context, tell drill.Tell) (head events.Seq, err error) {
+	// A heap of this size does not fit the limit that serve keeps to.
+	defer debug.SetMemoryLimit(debug.SetMemoryLimit(math.MaxInt64))
+	defer debug.SetGCPercent(debug.SetGCPercent(100))
 	clock := drill.NewClock(drill.Begins, time.Now)
 	sys, err := daemon.Open(ctx, daemon.Config{DataDir: d.Data(), Clock: clock.Now, Paused: true, CacheBytes: writingCacheBytes})
 	if err != nil {
