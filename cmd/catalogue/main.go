@@ -11,31 +11,12 @@ import (
 	"context"
 	"os"
 	"os/signal"
-	"runtime/debug"
 	"syscall"
 )
 
-// The garbage collector runs when the heap has grown to four times what is in
-// use, a third as often as by default; near the limit
-// it runs more often instead of letting the heap grow. GOGC and GOMEMLIMIT are
-// heeded when they are set.
-const (
-	heapGrowth = 300 // percent
-	heapLimit  = 1280 << 20
-)
-
-func tuneMemory() {
-	if os.Getenv("GOGC") == "" {
-		debug.SetGCPercent(heapGrowth)
-	}
-	if os.Getenv("GOMEMLIMIT") == "" {
-		debug.SetMemoryLimit(heapLimit)
-	}
-}
-
 func main() {
-	tuneMemory()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	tuneMemory(ctx)
 	// The first signal asks to stop; the second one does what signals do.
 	context.AfterFunc(ctx, stop)
 	code := Main(ctx, os.Args[1:], Streams{In: os.Stdin, Out: os.Stdout, Err: os.Stderr})
