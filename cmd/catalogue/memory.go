@@ -74,8 +74,10 @@ type collector struct {
 func newCollector() *collector {
 	c := &collector{samples: []metrics.Sample{
 		// What it does with processors that are idle takes nothing from anybody.
-		{Name: "/cpu/classes/gc/mark/dedicated:cpu-seconds"}, {Name: "/cpu/classes/gc/mark/assist:cpu-seconds"},
-		{Name: "/cpu/classes/total:cpu-seconds"}, {Name: "/gc/heap/live:bytes"},
+		{Name: "/cpu/classes/gc/mark/dedicated:cpu-seconds"},
+		{Name: "/cpu/classes/gc/mark/assist:cpu-seconds"},
+		{Name: "/cpu/classes/total:cpu-seconds"},
+		{Name: "/gc/heap/live:bytes"},
 	}}
 	c.read()
 	return c
