@@ -26,11 +26,8 @@ type Log interface {
 }
 
 // Store is the write-side store: facts folded up to a Seq. Only the Service's
-// own goroutine uses it, but for Warm.
+// own goroutine uses it.
 type Store interface {
-	// Warm has what is known of an aggregate ready for a decision that will be made
-	// soon. Callers call it, any number at a time.
-	Warm(about events.Aggregate)
 	// Seq is the last event folded.
 	Seq() events.Seq
 	// Begin opens a layer over the facts.
@@ -219,11 +216,7 @@ func (s *Service) ask(ctx context.Context, j *job) []Verdict {
 	if len(j.requests) == 0 {
 		return nil
 	}
-	if s.asking.Add(1) > 1 { // it has to wait for its turn anyhow
-		for _, r := range j.requests {
-			s.writer.store.Warm(r.Events[0].About)
-		}
-	}
+	s.asking.Add(1)
 	defer s.asking.Add(-1)
 	j.verdicts = make([]Verdict, len(j.requests))
 	if err := s.enqueue(ctx, j); err != nil {

@@ -151,9 +151,6 @@ func NewStore() *Store { return &Store{Facts: NewFacts()} }
 // Seq is the last event folded.
 func (s *Store) Seq() events.Seq { return s.At }
 
-// Warm has nothing to get ready.
-func (*Store) Warm(events.Aggregate) {}
-
 // Advance moves on past what was folded.
 func (s *Store) Advance(folded []events.Stored) error {
 	s.At += events.Seq(len(folded))

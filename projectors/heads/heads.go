@@ -45,11 +45,10 @@ const (
 // written to disk: what a start after a crash must fold again.
 const flushAnswers = 4096
 
-// Store is a catalogue.Store. It is for one goroutine, but for Warm.
+// Store is a catalogue.Store. It is for one goroutine.
 type Store struct {
 	db      *viewdb.DB
 	at      viewdb.Checkpoint
-	warmed  *warmed
 	cache   *cache
 	overlay *overlay
 	sunk    *overlay   // beneath it, being written to disk
@@ -69,7 +68,7 @@ func Open(db *viewdb.DB, stream string, items int) (*Store, error) {
 		return nil, fmt.Errorf("open heads: %w: they were folded from %s, the log is %s", projectors.ErrOtherLog, at.Stream, stream)
 	}
 	cache := newCache(rows{db}, items)
-	return &Store{db: db, at: at, warmed: newWarmed(), cache: cache, overlay: newOverlay(cache)}, nil
+	return &Store{db: db, at: at, cache: cache, overlay: newOverlay(cache)}, nil
 }
 
 // Seq is the last event folded.
