@@ -220,7 +220,8 @@ func (f *follower) hand(batch []events.Stored) error {
 }
 
 // eventOf reads an event from the feed; false for a message that is none. Every
-// event there carries its Seq, and no service can publish there: what carries no Seq is an answer that somebody had delivered there.
+// event there carries its Seq, and no service can publish there: what carries no
+// Seq is an answer that somebody had delivered there.
 func eventOf(m *nats.Msg) (s events.Stored, ok bool) {
 	rest, found := strings.CutPrefix(m.Subject, events.FeedPrefix)
 	about, err := events.ParseSubject(events.SubjectPrefix + rest)

@@ -285,14 +285,7 @@ func TestTailSeesOthers(t *testing.T) {
 func TestStagedExpectsOnce(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, eventlog.Config{})
-	js, err := jetstream.New(r.foreign)
-	if err != nil {
-		t.Fatal(err)
-	}
-	stream, err := js.Stream(t.Context(), eventlog.DefaultStream)
-	if err != nil {
-		t.Fatal(err)
-	}
+	stream := eventtest.Stream(t, r.foreign)
 	headers := func(seq uint64) (of []string) {
 		m, err := stream.GetMsg(t.Context(), seq)
 		if err != nil {

@@ -101,14 +101,7 @@ func TestNoConsumerIsLeft(t *testing.T) {
 	if err := r.log.Read(t.Context(), 0, long, func([]events.Stored) error { return errEnough }); !errors.Is(err, errEnough) {
 		t.Error(err)
 	}
-	js, err := jetstream.New(r.conn)
-	if err != nil {
-		t.Fatal(err)
-	}
-	stream, err := js.Stream(t.Context(), eventlog.DefaultStream)
-	if err != nil {
-		t.Fatal(err)
-	}
+	stream := eventtest.Stream(t, r.conn)
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 	defer cancel()
 	for {

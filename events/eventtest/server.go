@@ -4,6 +4,7 @@ import (
 	"testing"
 
 	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
 
 	"tenantcatalogue/events/bus"
 	"tenantcatalogue/events/eventlog"
@@ -36,6 +37,20 @@ func NewLog(t testing.TB) (*eventlog.Log, *nats.Conn) {
 		t.Fatal(err)
 	}
 	return log, nc
+}
+
+// Stream is the log's stream as JetStream has it, for looking at what eventlog hides.
+func Stream(t testing.TB, nc *nats.Conn) jetstream.Stream {
+	t.Helper()
+	js, err := jetstream.New(nc)
+	if err != nil {
+		t.Fatal(err)
+	}
+	stream, err := js.Stream(t.Context(), eventlog.DefaultStream)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return stream
 }
 
 // StartWith runs a bus with a Config; an empty StoreDir becomes a directory of
