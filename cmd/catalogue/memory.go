@@ -12,12 +12,12 @@ import (
 // The garbage collector runs when the heap has grown to four times what is in use, a
 // third as often as by default, and near the limit as often as it takes to stay below.
 // Where that would take it too much of the processors' time, because most of the heap
-// is in use, the limit is raised step by step, up to twice what is in use, and taken
+// is in use, the limit is raised step by step, up to half more than what is in use, and taken
 // back when the collector has little to do. GOGC and GOMEMLIMIT are heeded when they
 // are set.
 const (
 	heapGrowth = 300 // percent
-	heapLimit  = 1280 << 20
+	heapLimit  = 1 << 30
 
 	memoryEvery = 2 * time.Second
 	// busyCollector and idleCollector are shares of the processors' time.
@@ -57,11 +57,11 @@ func tuneMemory(ctx context.Context) {
 func nextLimit(limit int64, share float64, live uint64) int64 {
 	switch {
 	case share > busyCollector:
-		limit += limit / 8
+		limit += limit / 4
 	case share < idleCollector:
 		limit -= limit / 8
 	}
-	return max(heapLimit, min(limit, 2*int64(live))) //nolint:gosec // a heap has no 2^63 bytes
+	return max(heapLimit, min(limit, int64(live)*3/2)) //nolint:gosec // a heap has no 2^63 bytes
 }
 
 // collector tells what the garbage collector has done since the last time.

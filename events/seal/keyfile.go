@@ -87,6 +87,9 @@ func (r *record) valid() bool {
 // recordOffset is where a record begins in the file.
 func recordOffset(at int64) int64 { return int64(headerSize) + at*int64(recordSize) }
 
+// recordsIn is how many whole records a file of that size holds.
+func recordsIn(size int64) int64 { return max(0, size-int64(headerSize)) / int64(recordSize) }
+
 // keyTable is what a key file says.
 type keyTable struct {
 	at      map[events.Aggregate]int64 // where the owner's key is, or destroyed
@@ -101,7 +104,7 @@ const destroyed int64 = -1
 // readKeyTable reads the records of a key file, which is size bytes long. The
 // error matches ErrCorrupt if a record is damaged that was durable.
 func readKeyTable(file io.ReaderAt, size int64) (keyTable, error) {
-	t := keyTable{at: map[events.Aggregate]int64{}}
+	t := keyTable{at: make(map[events.Aggregate]int64, recordsIn(size))}
 	if err := t.findEnd(file, size); err != nil {
 		return t, err
 	}
@@ -136,7 +139,7 @@ func (t *keyTable) findEnd(file io.ReaderAt, size int64) error {
 	var bad []place
 	var durable int64
 	gone := map[events.Aggregate]bool{}
-	t.records = max(0, size-int64(headerSize)) / int64(recordSize)
+	t.records = recordsIn(size)
 	err := eachRecord(file, t.records, func(at int64, r *record) error {
 		owner, _ := r.owner()
 		if !r.valid() {

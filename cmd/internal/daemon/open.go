@@ -44,7 +44,7 @@ func Open(ctx context.Context, cfg Config) (*System, error) {
 		Snapshots: replay.NewSnapshots(cfg.SnapshotBytes),
 	}
 	for _, step := range []func(context.Context, Config) error{
-		s.openDir, s.openKeys, s.openBusAndStores, s.openLog, s.fillHeads, s.openService, s.startRunner, s.startFeed, s.startBeat,
+		s.openDir, s.openBusAndStores, s.openLog, s.fillHeads, s.openService, s.startRunner, s.startFeed, s.startBeat,
 	} {
 		if err := step(ctx, cfg); err != nil {
 			return nil, errors.Join(fmt.Errorf("open the catalogue in %s: %w", s.Dir, err), s.close.run(context.WithoutCancel(ctx)), s.dropFreshKeys())
@@ -75,12 +75,16 @@ func (s *System) openDir(_ context.Context, cfg Config) error {
 	return err
 }
 
-// openBusAndStores does two things at once that both take long after a crash: the
-// server recovers the log, and the stores read their write-ahead logs.
+// openBusAndStores does two things at once that both take long: the server recovers
+// the log, and the keys and, after a crash, the stores' write-ahead logs are read.
 func (s *System) openBusAndStores(ctx context.Context, cfg Config) error {
 	var stores error
 	var wg sync.WaitGroup
-	wg.Go(func() { stores = s.openStores(ctx, cfg) })
+	wg.Go(func() {
+		if stores = s.openKeys(); stores == nil {
+			stores = s.openStores(cfg)
+		}
+	})
 	err := s.openBus(ctx, cfg)
 	wg.Wait()
 	return errors.Join(err, stores)
@@ -88,7 +92,7 @@ func (s *System) openBusAndStores(ctx context.Context, cfg Config) error {
 
 func (s *System) keysDir() string { return filepath.Join(s.Dir, "keys") }
 
-func (s *System) openKeys(context.Context, Config) error {
+func (s *System) openKeys() error {
 	dir := s.keysDir()
 	if _, err := os.Stat(dir); errors.Is(err, fs.ErrNotExist) {
 		s.freshKeys = true
@@ -109,7 +113,7 @@ func Beside() []projectors.Projector {
 
 // openStores opens the views and the heads. What is corrupt or of another
 // format begins empty, and is filled from the log before it serves.
-func (s *System) openStores(_ context.Context, cfg Config) error {
+func (s *System) openStores(cfg Config) error {
 	// Whoever reads everything wears out a cache, and keeps its locks taken. What
 	// decisions are made from, and the archive, by far the most to read, have
 	// caches of their own, so that neither gets in the way of the views.
