@@ -27,7 +27,7 @@ func evolveGoverned(s State, e events.Event) error {
 	}
 	switch e.About.Kind {
 	case events.AggregateDeletion:
-		return evolveDeletion(s, payload, at)
+		return evolveDeletion(s, e.About, payload, at)
 	case events.AggregateDoor:
 		return evolveDoor(s, payload, at)
 	case events.AggregatePolicy:
@@ -43,11 +43,11 @@ func evolveGoverned(s State, e events.Event) error {
 	return fmt.Errorf("%w: there is no fold for %T", ErrFold, e.Payload)
 }
 
-func evolveDeletion(s State, payload events.Payload, at events.Mark) error {
+func evolveDeletion(s State, about events.Aggregate, payload events.Payload, at events.Mark) error {
 	key := events.Deletion{}.EntityKey()
 	switch p := payload.(type) {
 	case events.DeletionPlanned:
-		hash, err := p.Hash()
+		hash, err := p.Hash(about.Plan())
 		if err != nil {
 			return err
 		}
@@ -82,7 +82,7 @@ func evolveDoor(s State, payload events.Payload, at events.Mark) error {
 	}
 	switch p := payload.(type) {
 	case events.DoorAdmitted:
-		door.Open = append(slices.Clip(door.Open), events.Admitted{Plan: p.Plan, Kind: p.Kind, Expires: p.Expires, Mark: at})
+		door.Open = append(slices.Clip(door.Open), events.Admitted{Plan: p.Plan, Kind: p.Kind, Expires: p.Expires, Owners: p.Owners, Mark: at})
 	case events.DoorPassed:
 		passage := events.Passage{Plan: p.Plan, Kind: p.Kind, Wave: p.Wave, Targets: p.Targets, Owners: p.Owners, Mark: at}
 		recent := door.Recent[max(0, len(door.Recent)+1-RecentPassages):]

@@ -82,13 +82,23 @@ func (w *writer) foldOne(layer Layer, s events.Stored) error {
 	if e.Governed() {
 		err := w.guard.Vouch(layer, e)
 		if _, refused := errors.AsType[*Refusal](err); refused {
-			return Quarantine(layer, s)
+			return putOut(layer, s)
 		}
 		if err != nil {
 			return err
 		}
 	}
 	return Fold(layer, e)
+}
+
+// putOut deals with an event that may not stand where it does. A tenant is quarantined:
+// somebody has to look. Of what governs deletions the event is passed over, so that the
+// rules stay in force.
+func putOut(layer Layer, s events.Stored) error {
+	if s.About.Kind == events.AggregateTenant {
+		return Quarantine(layer, s)
+	}
+	return Pass(layer, s)
 }
 
 // ask is one request in a batch, with where its answer goes.

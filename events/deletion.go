@@ -25,7 +25,7 @@ func (k DeletionKind) Tombstone() Type {
 
 // DeletionPlanned is a plan: what a deletion will take away, resolved, checked and
 // pinned before anything happens. It is immutable; another list is another plan. Its
-// hash, which approvals are given for, is SHA-256 over a domain tag and its stored form.
+// hash is what approvals are given for.
 type DeletionPlanned struct {
 	Environment  string           `json:"environment"`            // where it is for, as the policy names it
 	Kind         DeletionKind     `json:"kind"`                   // of every target
@@ -44,16 +44,20 @@ type DeletionPlanned struct {
 	Targets      []DeletionTarget `json:"targets"`
 }
 
-// Hash is what approvals of the plan are given for.
-func (d DeletionPlanned) Hash() ([]byte, error) { return hashOf("catalogue/plan/v1", &d) }
+// Hash is what approvals of the plan are given for: it is of this plan only, and of this
+// plan as it is.
+func (d DeletionPlanned) Hash(id PlanID) ([]byte, error) {
+	return hashOf("catalogue/plan/v1", id.String(), &d)
+}
 
-// hashOf is SHA-256 over a domain tag, a NUL and the stored form.
-func hashOf(domain string, v wire.Fields) ([]byte, error) {
+// hashOf is SHA-256 over a domain tag, which of its kind it is, each with a NUL after it,
+// and the stored form.
+func hashOf(domain, which string, v wire.Fields) ([]byte, error) {
 	raw, err := Marshal(v)
 	if err != nil {
 		return nil, err
 	}
-	sum := sha256.Sum256(append([]byte(domain+"\x00"), raw...))
+	sum := sha256.Sum256(append([]byte(domain+"\x00"+which+"\x00"), raw...))
 	return sum[:], nil
 }
 
@@ -73,11 +77,11 @@ type DeletionTarget struct {
 
 // Cascade counts what goes with a tenant. Claims, contacts and the account stay.
 type Cascade struct {
-	Products  uint32 `json:"products,omitzero"`
-	Apps      uint32 `json:"apps,omitzero"` // installed ones
-	Members   uint32 `json:"members,omitzero"`
-	Groups    uint32 `json:"groups,omitzero"`
-	Resources uint32 `json:"resources,omitzero"`
+	Products  uint64 `json:"products,omitzero"`
+	Apps      uint64 `json:"apps,omitzero"` // installed ones
+	Members   uint64 `json:"members,omitzero"`
+	Groups    uint64 `json:"groups,omitzero"`
+	Resources uint64 `json:"resources,omitzero"`
 }
 
 // Add is the sum of two.
@@ -104,11 +108,12 @@ type DeletionApproved struct {
 	Approval Approval `json:"approval"`
 }
 
-// DeletionConfirmed records that the owner's own request was confirmed by the owner.
+// DeletionConfirmed records that the owner's own request was confirmed by the owner, as
+// the portal that has asked it vouches for.
 type DeletionConfirmed struct {
-	Hash  []byte    `json:"hash"` // of the plan
-	Owner AccountID `json:"owner"`
-	By    string    `json:"by"` // opaque id of the person who confirmed
+	Owner    AccountID `json:"owner"`
+	By       string    `json:"by"`       // opaque id of the person who confirmed
+	Approval Approval  `json:"approval"` // the portal's
 }
 
 // DeletionRehearsed records what came of deleting and restoring a plan's targets on a
@@ -221,9 +226,9 @@ func (d *DeletionApproved) Fields(w *wire.Coder) { wire.Struct(w, &d.Approval) }
 
 // Fields lists the fields in the order of the wire.
 func (d *DeletionConfirmed) Fields(w *wire.Coder) {
-	wire.Bytes(w, &d.Hash)
 	d.Owner.Wire(w)
 	wire.String(w, &d.By)
+	wire.Struct(w, &d.Approval)
 }
 
 // Fields lists the fields in the order of the wire.

@@ -12,6 +12,7 @@ type DoorAdmitted struct {
 	Plan    PlanID       `json:"plan"`
 	Kind    DeletionKind `json:"kind"`
 	Expires Time         `json:"expires"`
+	Owners  bool         `json:"owners,omitzero"` // asked for by the owner
 }
 
 // DoorPassed stands in the unit of a wave, before its tombstones.
@@ -103,8 +104,9 @@ type LienPlaced struct {
 
 // LienLifted ends a lien.
 type LienLifted struct {
-	Matter string `json:"matter"`
-	Reason string `json:"reason,omitzero"`
+	Matter   string   `json:"matter"`
+	Reason   string   `json:"reason,omitzero"`
+	Approval Approval `json:"approval"` // its hash names the lien
 }
 
 // Fields lists the fields in the order of the wire.
@@ -112,6 +114,7 @@ func (d *DoorAdmitted) Fields(w *wire.Coder) {
 	d.Plan.Wire(w)
 	wire.String(w, &d.Kind)
 	wire.Int(w, &d.Expires)
+	wire.Bool(w, &d.Owners)
 }
 
 // Fields lists the fields in the order of the wire.
@@ -169,6 +172,7 @@ func (l *LienPlaced) Fields(w *wire.Coder) {
 func (l *LienLifted) Fields(w *wire.Coder) {
 	wire.String(w, &l.Matter)
 	wire.String(w, &l.Reason)
+	wire.Struct(w, &l.Approval)
 }
 
 // EventType names the type.

@@ -53,6 +53,7 @@ type Admitted struct {
 	Plan    PlanID       `json:"plan"`
 	Kind    DeletionKind `json:"kind"`
 	Expires Time         `json:"expires"`
+	Owners  bool         `json:"owners,omitzero"`
 	Mark    Mark         `json:"mark"`
 }
 
@@ -176,6 +177,7 @@ func (a *Admitted) Fields(w *wire.Coder) {
 	a.Plan.Wire(w)
 	wire.String(w, &a.Kind)
 	wire.Int(w, &a.Expires)
+	wire.Bool(w, &a.Owners)
 	wire.Struct(w, &a.Mark)
 }
 

@@ -44,9 +44,19 @@ type ChangeRule struct {
 	Delay     Seconds `json:"delay"`     // after the proposal
 }
 
-// RosterMember is a key that a person approves with.
+// RosterRole says what a key is for.
+type RosterRole string
+
+// The roles of keys.
+const (
+	RosterApprover RosterRole = "approver" // a person's
+	RosterPortal   RosterRole = "portal"   // of the program that owners confirm their own requests in
+)
+
+// RosterMember is a key that somebody approves with.
 type RosterMember struct {
-	Person  string `json:"person"`
+	Person  string     `json:"person"`
+	Role    RosterRole `json:"role"`
 	Key     []byte `json:"key"`     // Ed25519, 32 bytes
 	Expires Time   `json:"expires"` // approvals with it must be issued before
 }
@@ -65,8 +75,10 @@ type PolicyProposed struct {
 	Policy  Policy `json:"policy"`
 }
 
-// Hash is what approvals of the proposal are given for.
-func (p PolicyProposed) Hash() ([]byte, error) { return hashOf("catalogue/policy/v1", &p) }
+// Hash is what approvals of the proposal are given for: of the one that stands at seq.
+func (p PolicyProposed) Hash(seq Seq) ([]byte, error) {
+	return hashOf("catalogue/policy/v1", seq.String(), &p)
+}
 
 // PolicyApproved records an approval of the policy that is proposed.
 type PolicyApproved struct {
@@ -112,6 +124,7 @@ func (c *ChangeRule) Fields(w *wire.Coder) {
 // Fields lists the fields in the order of the wire.
 func (r *RosterMember) Fields(w *wire.Coder) {
 	wire.String(w, &r.Person)
+	wire.String(w, &r.Role)
 	wire.Bytes(w, &r.Key)
 	wire.Int(w, &r.Expires)
 }

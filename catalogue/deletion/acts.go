@@ -1,73 +1,84 @@
 package deletion
 
 import (
-	"fmt"
+	"context"
+	"slices"
 
+	"tenantcatalogue/catalogue"
 	"tenantcatalogue/events"
 )
 
 // Source is the source of every event of this package.
 const Source = "/catalogue/deletion"
 
-// acts makes the events of what can be done, whole units of them. Ids derive from what
-// is done, so that doing it again is doing nothing.
+// acts makes the events of what is done, and publishes them in one unit. Their ids are
+// new: what must not be done twice is refused by the rules, and an id that derived from what
+// is done could be used for something else beforehand.
 type acts struct {
+	*Engine
 	actor string
 	now   events.Time
+	unit  []events.Event
+	err   error
 }
 
-func (a acts) event(about events.Aggregate, p events.Payload, names ...string) events.Event {
-	names = append([]string{"deletion", about.String(), string(p.EventType())}, names...)
-	return events.Event{
-		ID: events.DeriveID[events.EventID](names...), Source: Source, About: about,
-		Time: a.now, Actor: a.actor, Payload: p,
+func (e *Engine) by(actor string) *acts { return &acts{Engine: e, actor: actor, now: e.now()} }
+
+// add adds an event to the unit.
+func (a *acts) add(about events.Aggregate, p events.Payload) *events.Event {
+	id, err := events.NewID[events.EventID](a.cfg.NewID)
+	if a.err == nil {
+		a.err = err
 	}
+	a.unit = append(a.unit, events.Event{ID: id, Source: Source, About: about, Time: a.now, Actor: a.actor, Payload: p})
+	return &a.unit[len(a.unit)-1]
+}
+
+// publish appends the unit.
+func (a *acts) publish(ctx context.Context) error {
+	if a.err != nil {
+		return a.err
+	}
+	return a.cfg.Service.Publish(ctx, executor, catalogue.Request{Events: a.unit})[0].Err
+}
+
+// do publishes one event.
+func (e *Engine) do(ctx context.Context, actor string, about events.Aggregate, p events.Payload) error {
+	a := e.by(actor)
+	a.add(about, p)
+	return a.publish(ctx)
 }
 
 func theDoor() events.Aggregate { return events.TheOne(events.AggregateDoor) }
 
+func thePolicy() events.Aggregate { return events.TheOne(events.AggregatePolicy) }
+
 // plan admits a plan.
-func (a acts) plan(id events.PlanID, p events.DeletionPlanned) []events.Event {
-	about := events.OfDeletion(id)
-	return []events.Event{
-		a.event(theDoor(), events.DoorAdmitted{Plan: id, Kind: p.Kind, Expires: p.Expires}, id.String()),
-		a.event(about, p),
-	}
+func (a *acts) plan(id events.PlanID, p events.DeletionPlanned) {
+	a.add(theDoor(), events.DoorAdmitted{Plan: id, Kind: p.Kind, Expires: p.Expires, Owners: !p.Owner.IsZero()})
+	a.add(events.OfDeletion(id), p)
 }
 
-// refuse records that a plan was not taken.
-func (a acts) refuse(id events.PlanID, author string, r *Refused) []events.Event {
-	return []events.Event{a.event(events.OfDeletion(id), events.DeletionRefused{
-		Kind: r.Kind, Author: author, Targets: uint32(r.Targets), Reasons: r.Reasons[:min(len(r.Reasons), 64)],
-	})}
-}
-
-// wave is the unit of a wave: it passes the door, then come the tombstones of its
-// targets, in their order.
-func (a acts) wave(id events.PlanID, d events.Deletion, wave int) []events.Event {
+// wave passes the door with a wave; the tombstones of its targets follow, in their order.
+func (a *acts) wave(id events.PlanID, d events.Deletion, wave int) {
 	from, to := span(d.Plan, wave, wave)
-	number := fmt.Sprint(wave)
-	passed := a.event(theDoor(), events.DoorPassed{
+	passed := a.add(theDoor(), events.DoorPassed{
 		Plan: id, Kind: d.Plan.Kind, Wave: uint32(wave), Targets: uint32(to - from), Owners: !d.Plan.Owner.IsZero(),
-	}, id.String(), number)
-	unit := []events.Event{passed}
+	}).ID
 	for _, t := range d.Plan.Targets[from:to] {
 		var p events.Payload = events.TenantDeleted{Reason: d.Plan.Reason}
 		if d.Plan.Kind == events.DeletionOfApps {
 			p = events.AppUninstalled{App: t.App, Reason: d.Plan.Reason}
 		}
-		e := a.event(events.OfTenant(t.Tenant), p, id.String(), number, targetID(d.Plan.Kind, t))
-		e.Run, e.Causation, e.Correlation, e.Epoch = d.Plan.Run, passed.ID, id.String(), t.Epoch
-		unit = append(unit, e)
+		e := a.add(events.OfTenant(t.Tenant), p)
+		e.Run, e.Causation, e.Correlation, e.Epoch = d.Plan.Run, passed, id.String(), t.Epoch
 	}
-	return unit
 }
 
 // finish ends a plan, which leaves if it is open still.
-func (a acts) finish(id events.PlanID, kind events.DeletionKind, open bool, p events.DeletionFinished) []events.Event {
-	var unit []events.Event
-	if open {
-		unit = append(unit, a.event(theDoor(), events.DoorLeft{Plan: id, Kind: kind}, id.String()))
+func (a *acts) finish(id events.PlanID, kind events.DeletionKind, door events.Door, p events.DeletionFinished) {
+	if slices.ContainsFunc(door.Open, func(o events.Admitted) bool { return o.Plan == id }) {
+		a.add(theDoor(), events.DoorLeft{Plan: id, Kind: kind})
 	}
-	return append(unit, a.event(events.OfDeletion(id), p))
+	a.add(events.OfDeletion(id), p)
 }

@@ -30,6 +30,8 @@ const (
 	ActionDelete Action = "delete"
 	ActionPolicy Action = "policy"
 	ActionReopen Action = "reopen"
+	ActionOwner  Action = "owner" // an owner's own request, confirmed in a portal
+	ActionLien   Action = "lien"
 )
 
 // KeyID names a public key: the first 16 hex digits of its SHA-256.
@@ -78,7 +80,11 @@ func Sign(key ed25519.PrivateKey, environment string, action Action, a events.Ap
 // verify holds an approval against the policy in force: who has signed it, what for,
 // and whether it counts now.
 func verify(policy events.Policy, action Action, a events.Approval, hash []byte, sentence string, now events.Time) error {
-	member, found := member(policy, a)
+	role := events.RosterApprover
+	if action == ActionOwner {
+		role = events.RosterPortal
+	}
+	member, found := member(policy, role, a)
 	switch {
 	case !found:
 		return catalogue.Refuse(ErrApproval, "ask somebody on the roster: catalogue roster list", "key %s of %s is not on the roster", a.Key, a.Person)
@@ -95,7 +101,7 @@ func verify(policy events.Policy, action Action, a events.Approval, hash []byte,
 	case a.Sentence != sentence:
 		return catalogue.Refuse(ErrApproval, fmt.Sprintf("type %q", sentence), "the approval of %s says %.80q", a.Person, a.Sentence)
 	}
-	if err := current(policy, a, now); err != nil {
+	if err := current(a, now); err != nil {
 		return err
 	}
 	message, err := Message(policy.Environment, action, a)
@@ -108,21 +114,19 @@ func verify(policy events.Policy, action Action, a events.Approval, hash []byte,
 	return nil
 }
 
-// current tells whether an approval that was verified still counts: it has not expired
-// and its key is still on the roster.
-func current(policy events.Policy, a events.Approval, now events.Time) error {
+// current tells whether an approval that was verified still counts. That its key is still
+// on the roster need not be asked: with another roster the policy is another one, and
+// what was planned under the old one is dead.
+func current(a events.Approval, now events.Time) error {
 	if now >= a.Expires {
 		return catalogue.Refuse(ErrApproval, "approve it again", "the approval of %s has expired at %s", a.Person, a.Expires)
-	}
-	if _, found := member(policy, a); !found {
-		return catalogue.Refuse(ErrApproval, "somebody else must approve", "key %s of %s was taken off the roster", a.Key, a.Person)
 	}
 	return nil
 }
 
-func member(policy events.Policy, a events.Approval) (events.RosterMember, bool) {
+func member(policy events.Policy, role events.RosterRole, a events.Approval) (events.RosterMember, bool) {
 	for _, m := range policy.Roster {
-		if m.Person == a.Person && KeyID(m.Key) == a.Key && len(m.Key) == keySize {
+		if m.Person == a.Person && m.Role == role && KeyID(m.Key) == a.Key && len(m.Key) == keySize {
 			return m, true
 		}
 	}
@@ -132,25 +136,19 @@ func member(policy events.Policy, a events.Approval) (events.RosterMember, bool)
 // Sentence is what somebody has to type to approve waves of a plan: what will be gone
 // when they have passed.
 func Sentence(p events.DeletionPlanned, firstWave, lastWave int) string {
-	n := 0
-	var goesToo events.Cascade
 	from, to := span(p, firstWave, lastWave)
-	for _, t := range p.Targets[from:to] {
-		n++
-		goesToo = goesToo.Add(t.Cascade)
-	}
-	tenants, apps := 0, n
+	parts := count(uint64(to-from), "APP") + ", 0 TENANTS"
 	if p.Kind == events.DeletionOfTenants {
-		tenants, apps = n, 0
+		var goesToo events.Cascade
+		for _, t := range p.Targets[from:to] {
+			goesToo = goesToo.Add(t.Cascade)
+		}
+		parts = count(uint64(to-from), "TENANT") + ", " + count(goesToo.Apps, "APP") + " WITH THEM"
 	}
-	parts := []string{count(apps, "APP"), count(tenants, "TENANT")}
-	if p.Kind == events.DeletionOfTenants {
-		parts = []string{count(tenants, "TENANT"), count(int(goesToo.Apps), "APP") + " WITH THEM"}
-	}
-	return fmt.Sprintf("DELETE %s IN %s", strings.Join(parts, ", "), strings.ToUpper(p.Environment))
+	return fmt.Sprintf("DELETE %s IN %s", parts, strings.ToUpper(p.Environment))
 }
 
-func count(n int, what string) string {
+func count(n uint64, what string) string {
 	if n == 1 {
 		return "1 " + what
 	}
@@ -165,6 +163,22 @@ func PolicySentence(p events.PolicyProposed) string {
 // ReopenSentence is what somebody has to type to lift a halt.
 func ReopenSentence(policy events.Policy, halt events.Mark) string {
 	return fmt.Sprintf("LIFT HALT %d OF %s", halt.Seq, strings.ToUpper(policy.Environment))
+}
+
+// OwnerSentence is what a portal's approval of an owner's own request says.
+func OwnerSentence(p events.DeletionPlanned) string {
+	return fmt.Sprintf("%s ASKS TO DELETE %s", p.Owner, p.Targets[0].Name)
+}
+
+// LienSentence is what somebody has to type to lift a lien.
+func LienSentence(tenant events.TenantID, lien events.Lien) string {
+	return fmt.Sprintf("LIFT LIEN %s ON %s", lien.Matter, tenant)
+}
+
+// LienHash is what an approval that lifts a lien is given for.
+func LienHash(tenant events.TenantID, lien events.Lien) []byte {
+	sum := sha256.Sum256(fmt.Appendf(nil, "catalogue/lien/v1\x00%s\x00%d\x00%s", tenant, lien.Since.Seq, lien.Matter))
+	return sum[:]
 }
 
 // HaltHash is what an approval that lifts a halt is given for.
@@ -185,9 +199,4 @@ func span(p events.DeletionPlanned, firstWave, lastWave int) (from, to int) {
 	}
 	from, to = min(from, len(p.Targets)), min(to, len(p.Targets))
 	return min(from, to), to
-}
-
-// deletionOf reads a plan.
-func deletionOf(w States, id events.PlanID) (events.Deletion, bool, error) {
-	return catalogue.Get[events.Deletion](w.State(events.OfDeletion(id)), events.Deletion{}.EntityKey())
 }

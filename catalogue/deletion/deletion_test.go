@@ -197,8 +197,11 @@ func TestApprovalsThatDoNotCount(t *testing.T) {
 			if err == nil || !strings.Contains(err.Error()+catalogue.Hint(err), c.want) && !strings.Contains(fullText(err), c.want) {
 				t.Errorf("refused with %v, want %q", err, c.want)
 			}
-			if err := w.engine.Start(t.Context(), p.ID, "author"); err == nil {
-				t.Error("it starts")
+			if _, err := w.engine.Rehearse(t.Context(), p.ID, "author"); err != nil && !errors.Is(err, deletion.ErrDead) {
+				t.Fatal(err)
+			}
+			if err := w.engine.Start(t.Context(), p.ID, "author"); !errors.Is(err, deletion.ErrApproval) && !errors.Is(err, deletion.ErrDead) {
+				t.Errorf("it starts: %v", err)
 			}
 		})
 	}
@@ -219,7 +222,7 @@ func TestApprovalCountsOnce(t *testing.T) {
 	policy.Caps = []uint32{1, 1000}
 	w.adopt(policy)
 	p := w.plan(w.ask(upTo(10)...))
-	a := w.keys.ApprovePlan("ana", p.Deletion, w.now, 1)
+	a := w.keys.ApprovePlan("ana", p.ID, p.Deletion, w.now, 1)
 	if err := w.engine.Approve(t.Context(), p.ID, a); err != nil {
 		t.Fatal(err)
 	}
@@ -263,7 +266,7 @@ func TestTwoKeysOfOnePersonCountOnce(t *testing.T) {
 	if err := w.approve(p, "ana"); err != nil {
 		t.Fatal(err)
 	}
-	a := deletiontest.Keys{"ana": second}.ApprovePlan("ana", p.Deletion, w.now, 99)
+	a := deletiontest.Keys{"ana": second}.ApprovePlan("ana", p.ID, p.Deletion, w.now, 99)
 	if err := w.engine.Approve(t.Context(), p.ID, a); err != nil {
 		t.Fatal(err)
 	}
@@ -273,6 +276,22 @@ func TestTwoKeysOfOnePersonCountOnce(t *testing.T) {
 	if err := w.engine.Start(t.Context(), p.ID, "author"); err == nil || !strings.Contains(err.Error(), "1 of 2 approvals") {
 		t.Errorf("two keys of one person: %v", err)
 	}
+}
+
+// liftLien lifts the lien on a tenant.
+func (w *world) liftLien(n int, person, actor string) error {
+	liens, _, err := catalogue.Get[events.Liens](w.State(events.OfLiens(tenantID(n))), events.Liens{}.EntityKey())
+	if err != nil || len(liens.Liens) == 0 {
+		w.t.Fatalf("no lien: %v", err)
+	}
+	lien := liens.Liens[0]
+	w.ids++
+	e := w.event(events.OfLiens(tenantID(n)), events.LienLifted{Matter: lien.Matter, Approval: w.keys.Approve(deletiontest.Consent{
+		Person: person, Action: deletion.ActionLien, Environment: environment, Hash: deletion.LienHash(tenantID(n), lien),
+		Sentence: deletion.LienSentence(tenantID(n), lien), Now: w.now, N: w.ids,
+	})})
+	e.Actor = actor
+	return w.append(e)
 }
 
 // loosen puts a looser policy in force the slow way.
@@ -290,7 +309,7 @@ func (w *world) loosen(p events.Policy) {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	hash, err := o.Proposed.Hash()
+	hash, err := o.Proposed.Hash(o.Mark.Seq)
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -321,11 +340,139 @@ func TestApprovalEndsUnderWay(t *testing.T) {
 		t.Fatalf("after the first wave: %+v", step)
 	}
 	w.pass(2 * time.Hour) // the approval is for one
-	if step := w.run(p.ID); !step.Done || !strings.Contains(step.Why, "has expired") {
-		t.Errorf("it ended with %+v", step)
+	if step := w.run(p.ID); step.Done || step.Wait == 0 || !strings.Contains(step.Why, "has expired") {
+		t.Errorf("it went on: %+v", step)
 	}
 	if n := w.tombstones(); n != 1 {
 		t.Errorf("%d tombstones, want 1", n)
+	}
+	if err := w.approve(p, "ben"); err != nil {
+		t.Fatal(err)
+	}
+	if step := w.run(p.ID); step.Wave != 2 || step.Done {
+		t.Errorf("approved again, it went to %+v", step)
+	}
+}
+
+// Approvals of some waves are none of others.
+func TestApprovalOfSomeWaves(t *testing.T) {
+	t.Parallel()
+	w := governed(t, 30)
+	p := w.plan(w.ask(upTo(30)...))
+	approve := func(first, last int) {
+		w.ids++
+		a := w.keys.Approve(deletiontest.Consent{
+			Person: "ana", Action: deletion.ActionDelete, Environment: environment, Hash: p.Hash, First: first, Last: last,
+			Sentence: deletion.Sentence(p.Deletion, first, last), Now: w.now, N: w.ids,
+		})
+		if err := w.engine.Approve(t.Context(), p.ID, a); err != nil {
+			t.Fatal(err)
+		}
+	}
+	approve(1, 2)
+	w.rehearseAndStart(p)
+	if step := w.run(p.ID); step.Wave != 2 || step.Done || step.Wait == 0 {
+		t.Errorf("approved to the second wave, it went to %+v", step)
+	}
+	approve(3, 4)
+	if step := w.run(p.ID); !step.Done || step.Why != "" {
+		t.Errorf("it ended with %+v", step)
+	}
+}
+
+func TestRehearsalMustBeFreshAndPassed(t *testing.T) {
+	t.Parallel()
+	for name, spoil := range map[string]func(w *world, p deletion.Planned){
+		"none": func(*world, deletion.Planned) {},
+		"stale": func(w *world, p deletion.Planned) {
+			w.rehearse(p)
+			w.pass(61 * time.Minute)
+		},
+		"failed": func(w *world, p deletion.Planned) {
+			w.rehearsal.Passed, w.rehearsal.Why = false, "a digest differs"
+			w.rehearse(p)
+		},
+		"failed later": func(w *world, p deletion.Planned) {
+			w.rehearse(p)
+			w.rehearsal.Passed = false
+			w.rehearse(p)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := governed(t, 5)
+			p := w.plan(w.ask(2, 3))
+			spoil(w, p)
+			if err := w.approve(p, "ana"); err != nil {
+				t.Fatal(err)
+			}
+			if err := w.engine.Start(t.Context(), p.ID, "author"); !errors.Is(err, deletion.ErrRehearsal) {
+				t.Errorf("it starts: %v", err)
+			}
+			w.rehearsal.Passed = true
+			w.rehearseAndStart(p)
+			w.pass(61 * time.Minute)
+			if err := w.approve(p, "ben"); err != nil {
+				t.Fatal(err)
+			}
+			if step := w.run(p.ID); step.Wave != 0 || step.Wait == 0 {
+				t.Errorf("the rehearsal was stale when the first wave began: %+v", step)
+			}
+			w.rehearse(p)
+			if step := w.run(p.ID); !step.Done || step.Why != "" {
+				t.Errorf("rehearsed again: %+v", step)
+			}
+		})
+	}
+}
+
+func TestExpiredKeyApprovesNothing(t *testing.T) {
+	t.Parallel()
+	w := begin(t)
+	policy := w.quick()
+	for i := range policy.Roster {
+		if policy.Roster[i].Person == "ana" {
+			policy.Roster[i].Expires = w.now.Add(time.Hour)
+		}
+	}
+	w.adopt(policy)
+	w.people(5)
+	w.pass(2 * time.Hour)
+	p := w.plan(w.ask(2))
+	if err := w.approve(p, "ana"); !errors.Is(err, deletion.ErrApproval) || !strings.Contains(err.Error(), "has expired") {
+		t.Errorf("approved with an expired key: %v", err)
+	}
+	if err := w.approve(p, "ben"); err != nil {
+		t.Error(err)
+	}
+}
+
+// Policies that nobody could ever change again are refused.
+func TestPolicyThatLocksEverybodyOut(t *testing.T) {
+	t.Parallel()
+	for name, spoil := range map[string]func(w *world, p *events.Policy){
+		"nobody":  func(_ *world, p *events.Policy) { p.Roster = nil },
+		"too few": func(_ *world, p *events.Policy) { p.Roster = p.Roster[:1] },
+		"portals only": func(_ *world, p *events.Policy) {
+			p.Roster = slices.DeleteFunc(p.Roster, func(m events.RosterMember) bool { return m.Role == events.RosterApprover })
+		},
+		"keys about to end": func(w *world, p *events.Policy) {
+			for i := range p.Roster {
+				p.Roster[i].Expires = w.now.Add(time.Hour)
+			}
+		},
+		"for ever":           func(_ *world, p *events.Policy) { p.Change.Delay = 1 << 31 },
+		"too many approvals": func(_ *world, p *events.Policy) { p.Change.Approvals = 99 },
+		"none":               func(_ *world, p *events.Policy) { p.Change.Approvals = 0 },
+		"one key of two":     func(_ *world, p *events.Policy) { p.Roster[1].Key = p.Roster[0].Key },
+		"upper case":         func(_ *world, p *events.Policy) { p.Roster[0].Person = "Ana" },
+	} {
+		w := begin(t)
+		p := w.quick()
+		spoil(w, &p)
+		if _, _, err := w.engine.Propose(t.Context(), events.PolicyProposed{Author: "boss", Reason: "a test", Policy: p}); !errors.Is(err, deletion.ErrPolicy) {
+			t.Errorf("%s: %v", name, err)
+		}
 	}
 }
 
@@ -351,7 +498,7 @@ func TestOwnersOwnRequest(t *testing.T) {
 		if err := w.approve(p, "ana"); !errors.Is(err, deletion.ErrApproval) {
 			t.Errorf("approved by somebody else: %v", err)
 		}
-		if err := w.engine.Confirm(t.Context(), p.ID, accountID(n+1), p.Hash, "user_9"); !errors.Is(err, deletion.ErrApproval) {
+		if err := w.confirm(p, accountID(n+1)); !errors.Is(err, deletion.ErrApproval) {
 			t.Errorf("confirmed by another customer: %v", err)
 		}
 		if _, err := w.engine.Rehearse(t.Context(), p.ID, "portal"); err != nil {
@@ -360,7 +507,7 @@ func TestOwnersOwnRequest(t *testing.T) {
 		if err := w.engine.Start(t.Context(), p.ID, "portal"); !errors.Is(err, deletion.ErrApproval) {
 			t.Errorf("not confirmed: %v", err)
 		}
-		if err := w.engine.Confirm(t.Context(), p.ID, accountID(n), p.Hash, "user_9"); err != nil {
+		if err := w.confirm(p, accountID(n)); err != nil {
 			t.Fatal(err)
 		}
 		if err := w.engine.Start(t.Context(), p.ID, "portal"); err != nil {
@@ -440,14 +587,23 @@ func TestNothingIsDeletedDuringARestoration(t *testing.T) {
 	w := governed(t, 10)
 	p := w.ready(w.ask(2, 3, 4), "ana")
 	id := events.DeriveID[events.RestoreID]("r")
-	w.must(w.event(events.TheOne(events.AggregateDoor), events.DoorHeld{Restoration: id}))
+	if err := w.engine.Hold(t.Context(), "oncall", id); err != nil {
+		t.Fatal(err)
+	}
 	if _, err := w.engine.Plan(t.Context(), w.askApps(5)); !errors.Is(err, deletion.ErrHeld) {
 		t.Errorf("planned during a restoration: %v", err)
 	}
 	if step := w.run(p.ID); step.Done || step.Wait == 0 || w.tombstones() != 0 {
 		t.Errorf("a wave passed during a restoration: %+v", step)
 	}
-	w.must(w.event(events.TheOne(events.AggregateDoor), events.DoorReleased{Restoration: id}))
+	if err := w.engine.Release(t.Context(), "oncall", id); !errors.Is(err, deletion.ErrHeld) {
+		t.Errorf("released before the restoration is finished: %v", err)
+	}
+	w.must(w.event(events.OfRestoration(id), events.RestorationPlanned{Mode: events.Rewind, Part: 1, Parts: 1}),
+		w.event(events.OfRestoration(id), events.RestorationFinished{}))
+	if err := w.engine.Release(t.Context(), "oncall", id); err != nil {
+		t.Fatal(err)
+	}
 	if step := w.run(p.ID); !step.Done || step.Why != "" || w.tombstones() != 3 {
 		t.Errorf("it ended with %+v after the restoration", step)
 	}
@@ -476,7 +632,11 @@ func TestTargetChanges(t *testing.T) {
 			if err := w.engine.Withdraw(t.Context(), p.ID, "author", "stale"); err != nil {
 				t.Fatal(err)
 			}
-			w.must(w.event(events.OfLiens(tenantID(30)), events.LienLifted{Matter: "legal/22"}))
+			if name == "a lien" {
+				if err := w.liftLien(30, "ana", "oncall"); err != nil {
+					t.Fatal(err)
+				}
+			}
 			p = w.ready(w.ask(upTo(30)...), "ana")
 			last := p.Deletion.Targets[len(p.Deletion.Targets)-1].Tenant
 			for i := 1; i <= 30; i++ {
@@ -512,25 +672,25 @@ func TestPolicyIsLoosenedSlowly(t *testing.T) {
 	if err != nil || changed || len(respects) == 0 {
 		t.Fatalf("changed %v, looser in %v, %v", changed, respects, err)
 	}
-	o, _, err := catalogue.Get[events.Proposal](w.State(events.TheOne(events.AggregatePolicy)), events.Proposal{}.EntityKey())
-	if err != nil {
-		t.Fatal(err)
-	}
-	hash, err := o.Proposed.Hash()
-	if err != nil {
-		t.Fatal(err)
-	}
-	approve := func(person string) error {
+	approval := func(person string) events.Approval {
+		o, _, err := catalogue.Get[events.Proposal](w.State(events.TheOne(events.AggregatePolicy)), events.Proposal{}.EntityKey())
+		if err != nil {
+			t.Fatal(err)
+		}
+		hash, err := o.Proposed.Hash(o.Mark.Seq)
+		if err != nil {
+			t.Fatal(err)
+		}
 		w.ids++
-		return w.engine.ApprovePolicy(ctx, w.keys.Approve(deletiontest.Consent{
+		return w.keys.Approve(deletiontest.Consent{
 			Person: person, Action: deletion.ActionPolicy, Environment: environment, Hash: hash, Sentence: deletion.PolicySentence(o.Proposed), Now: w.now, N: w.ids,
-		}))
+		})
 	}
-	if err := approve("ana"); !errors.Is(err, deletion.ErrApproval) {
+	if err := w.engine.ApprovePolicy(ctx, approval("ana")); !errors.Is(err, deletion.ErrApproval) {
 		t.Errorf("whoever asks for it approves: %v", err)
 	}
 	for _, person := range []string{"ben", "ben"} {
-		if err := approve(person); err != nil {
+		if err := w.engine.ApprovePolicy(ctx, approval(person)); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -538,18 +698,19 @@ func TestPolicyIsLoosenedSlowly(t *testing.T) {
 	if err := w.engine.ChangePolicy(ctx, "ana", 2); !errors.Is(err, deletion.ErrApproval) {
 		t.Errorf("one person has approved, twice: %v", err)
 	}
-	// Asking anew voids what was approved.
+	// Asking anew voids what was approved, were it the very same.
+	old := approval("cleo")
+	w.now++
 	if _, _, err := w.engine.Propose(ctx, events.PolicyProposed{Author: "ana", Reason: "883 of them", Policy: looser}); err != nil {
 		t.Fatal(err)
 	}
-	if err := approve("cleo"); !errors.Is(err, deletion.ErrApproval) && err != nil {
-		t.Fatal(err)
+	if err := w.engine.ApprovePolicy(ctx, old); !errors.Is(err, deletion.ErrApproval) {
+		t.Errorf("an approval of the proposal before counts: %v", err)
 	}
-	if err := w.engine.ChangePolicy(ctx, "ana", 2); !errors.Is(err, deletion.ErrApproval) {
-		t.Errorf("approvals of another proposal count: %v", err)
-	}
-	if err := approve("ben"); err != nil {
-		t.Fatal(err)
+	for _, person := range []string{"ben", "cleo"} {
+		if err := w.engine.ApprovePolicy(ctx, approval(person)); err != nil {
+			t.Fatal(err)
+		}
 	}
 	if err := w.engine.ChangePolicy(ctx, "ana", 2); !errors.Is(err, deletion.ErrTooSoon) {
 		t.Errorf("without the delay: %v", err)

@@ -14,6 +14,8 @@ var (
 	ErrDead = errors.New("the plan is dead")
 	// ErrApproval is returned for an approval that does not count, or when there are too few.
 	ErrApproval = errors.New("not approved")
+	// ErrRehearsal is returned for a plan without a rehearsal that has passed and is fresh.
+	ErrRehearsal = errors.New("not rehearsed")
 	// ErrBudget is returned when more would go than the policy allows.
 	ErrBudget = errors.New("over the budget")
 	// ErrTooSoon is returned before something has waited as long as it must.

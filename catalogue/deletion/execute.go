@@ -1,23 +1,26 @@
 package deletion
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"time"
 
+	"tenantcatalogue/catalogue"
 	"tenantcatalogue/events"
 )
 
-// heldFor is how long to wait before looking again whether a restoration is finished.
-const heldFor = time.Minute
+// lookAgain is how long to wait before looking again whether what stands against a wave
+// has passed.
+const lookAgain = time.Minute
 
 // Step is what an execution did last, and what comes next.
 type Step struct {
 	Wave  int           `json:"wave"`          // the last that has passed
 	Waves int           `json:"waves"`         // how many there are
 	Done  bool          `json:"done"`          // nothing is left to be done
-	Why   string        `json:"why,omitzero"`  // it ended before all was done
+	Why   string        `json:"why,omitzero"`  // it ended before all was done, or waits
 	Wait  time.Duration `json:"wait,omitzero"` // nothing can be done before
 }
 
@@ -39,11 +42,12 @@ func (e *Engine) step(ctx context.Context, look Lookup, id events.PlanID) (Step,
 	}
 	x := &execution{
 		Engine: e, look: look, id: id, d: d, step: Step{Wave: len(d.Checked), Waves: len(d.Plan.Waves)},
-		rules: rules{States: look, e: events.Event{About: events.OfDeletion(id)}, at: events.Mark{Time: e.now()}},
+		rules: rules{Heads: look, e: events.Event{About: events.OfDeletion(id)}},
 	}
 	if err := x.rules.read(); err != nil {
 		return x.step, err
 	}
+	x.rules.at.Time = max(e.now(), x.rules.known())
 	err = x.next(ctx)
 	return x.step, err
 }
@@ -60,9 +64,12 @@ type execution struct {
 
 // next does what comes next.
 func (x *execution) next(ctx context.Context) error {
-	if !x.d.Ended.IsZero() {
+	switch {
+	case !x.d.Ended.IsZero():
 		x.step.Done, x.step.Why = true, x.d.Finished.Why
 		return nil
+	case x.d.Started.IsZero():
+		return catalogue.Refuse(ErrPlan, "catalogue delete run", "%s was not started", x.id)
 	}
 	passage, passed, err := x.rules.passage(x.id, x.step.Wave+1)
 	if err != nil {
@@ -74,27 +81,43 @@ func (x *execution) next(ctx context.Context) error {
 	}
 	if x.step.Wave > 0 {
 		if why := asPlanned(x.d, x.d.Checked[x.step.Wave-1]); why != "" {
-			return x.end(ctx, fmt.Sprintf("wave %d: %s", x.step.Wave, why))
+			return x.end(ctx, events.DeletionFinished{Why: fmt.Sprintf("wave %d: %s", x.step.Wave, why)})
 		}
 	}
 	if x.step.Wave == x.step.Waves {
-		x.step.Done = true
-		return x.finish(ctx, x.look, x.id, x.d, x.d.Executor, events.DeletionFinished{Done: true})
+		return x.end(ctx, events.DeletionFinished{Done: true})
 	}
-	switch err := x.rules.alive(x.id, x.d); {
-	case errors.Is(err, ErrHeld):
-		x.step.Wait = heldFor
-		return nil
-	case err != nil:
-		return x.end(ctx, err.Error())
+	err = x.rules.alive(x.id, x.d)
+	if err == nil {
+		return x.wave(ctx)
 	}
-	return x.wave(ctx)
+	return x.put(ctx, err)
 }
 
-// end ends a plan that cannot go on.
-func (x *execution) end(ctx context.Context, why string) error {
-	x.step.Done, x.step.Why = true, why
-	return x.finish(ctx, x.look, x.id, x.d, "deletion", events.DeletionFinished{Why: clipText(why)})
+// put deals with a reason not to go on: what may yet change is waited for, what cannot
+// ends the plan, and a failure to find out is told.
+func (x *execution) put(ctx context.Context, err error) error {
+	refusal, refused := errors.AsType[*catalogue.Refusal](err)
+	switch {
+	case !refused:
+		return err
+	case errors.Is(err, ErrHeld), errors.Is(err, ErrApproval), errors.Is(err, ErrRehearsal), errors.Is(err, ErrBudget), errors.Is(err, ErrTooSoon):
+		x.step.Wait, x.step.Why = lookAgain, refusal.Met
+		return nil
+	}
+	return x.end(ctx, events.DeletionFinished{Why: refusal.Error()})
+}
+
+// end ends a plan.
+func (x *execution) end(ctx context.Context, p events.DeletionFinished) error {
+	p.Why = clipText(p.Why)
+	a := x.by(cmp.Or(x.d.Executor, "deletion"))
+	a.finish(x.id, x.d.Plan.Kind, x.rules.door, p)
+	err := a.publish(ctx)
+	if err == nil {
+		x.step.Done, x.step.Why = true, p.Why
+	}
+	return err
 }
 
 // wave executes the next wave, or tells how long it has to wait.
@@ -108,22 +131,25 @@ func (x *execution) wave(ctx context.Context) error {
 		}
 	}
 	if err := x.unchanged(x.look, x.id, x.d, wave); err != nil {
-		return x.end(ctx, err.Error())
+		return x.put(ctx, err)
 	}
-	err := x.publish(ctx, x.acts(x.d.Executor).wave(x.id, x.d, wave)...)
-	if dead(err) {
-		return x.end(ctx, err.Error())
+	a := x.by(x.d.Executor)
+	a.wave(x.id, x.d, wave)
+	// What the wave would be refused for is found out before it is asked for.
+	if err := Vouch(x.look, x.preview(a.unit[0])); err != nil {
+		return x.put(ctx, err)
 	}
+	err := a.publish(ctx)
 	if err == nil {
 		x.step.Wave = wave
 	}
 	return err
 }
 
-// dead tells whether asking again would be in vain: the rules refuse the wave for good.
-// A budget may have room again; what comes of a halt is decided by the next look.
-func dead(err error) bool {
-	return errors.Is(err, ErrApproval) || errors.Is(err, ErrPlan)
+// preview is an event as it would stand next.
+func (x *execution) preview(e events.Event) events.Event {
+	e.Seq, e.RecordedTime = x.look.AsOf()+1, x.rules.at.Time
+	return e
 }
 
 // check counts what a wave has done, asks the health checks, and records both. Whatever
@@ -136,6 +162,9 @@ func (x *execution) check(ctx context.Context, passage events.Passage) error {
 	found.Wave, found.Healthy = passage.Wave, true
 	cause := events.HaltMismatch
 	for _, check := range x.rules.policy.Policy.Checks {
+		if err := ctx.Err(); err != nil {
+			return err // nobody has answered that anything is bad
+		}
 		if err := x.cfg.Check(ctx, check, x.id, int(passage.Wave)); err != nil {
 			found.Healthy, found.Detail, cause = false, clipText(check+": "+err.Error()), events.HaltHealth
 			if errors.Is(err, ErrSilent) {
@@ -144,14 +173,15 @@ func (x *execution) check(ctx context.Context, passage events.Passage) error {
 			break
 		}
 	}
-	checked := x.acts("deletion").event(events.OfDeletion(x.id), found, fmt.Sprint(passage.Wave))
-	why := asPlanned(x.d, found)
-	if why == "" {
-		return x.publish(ctx, checked)
+	if err := ctx.Err(); err != nil && !found.Healthy {
+		return err
 	}
-	// The halt first: it must not depend on anything else.
-	halt := events.DoorHalted{Cause: cause, Detail: clipText(fmt.Sprintf("wave %d of %s: %s", passage.Wave, x.id, why))}
-	return errors.Join(x.Halt(ctx, "deletion", halt), x.publish(ctx, checked))
+	a := x.by("deletion")
+	if why := asPlanned(x.d, found); why != "" {
+		a.add(theDoor(), events.DoorHalted{Cause: cause, Detail: clipText(fmt.Sprintf("wave %d of %s: %s", passage.Wave, x.id, why))})
+	}
+	a.add(events.OfDeletion(x.id), found)
+	return a.publish(ctx)
 }
 
 // clipText makes a text fit a field of one line.

@@ -16,13 +16,17 @@ func (Guard) Vouch(f catalogue.Facts, e events.Event) error { return Vouch(f, e)
 
 // Decide is Vouch and, for a tombstone, that its target is still what was planned.
 func (Guard) Decide(f catalogue.Facts, e events.Event) error {
-	if err := Vouch(f, e); err != nil {
+	if err := Vouch(f, e); err != nil || !e.Type().Tombstone() {
 		return err
 	}
-	if !e.Type().Tombstone() {
-		return nil
+	policy, err := PolicyOf(f)
+	if err != nil {
+		return err
 	}
-	door, _, err := catalogue.Get[events.Door](f.State(events.TheOne(events.AggregateDoor)), events.Door{}.EntityKey())
+	if policy.Version == 0 {
+		return catalogue.Refuse(ErrPolicy, "set one: catalogue policy propose", "there is no policy yet, and nobody who could approve")
+	}
+	door, err := DoorOf(f)
 	if err != nil {
 		return err
 	}
@@ -35,12 +39,6 @@ func (Guard) Decide(f catalogue.Facts, e events.Event) error {
 	return CheckTarget(f, passage.Plan, d, from+int(e.Seq-passage.Mark.Seq)-1, e.RecordedTime)
 }
 
-// Heads are States with the heads of aggregates.
-type Heads interface {
-	States
-	Head(about events.Aggregate) (catalogue.Head, error)
-}
-
 // CheckTarget holds a target of a plan against the tenant as it is now. An earlier
 // target of the same plan may have been the tenant's last event.
 func CheckTarget(f Heads, id events.PlanID, d events.Deletion, at int, now events.Time) error {
@@ -50,7 +48,10 @@ func CheckTarget(f Heads, id events.PlanID, d events.Deletion, at int, now event
 	if err != nil {
 		return err
 	}
-	if head.Seq != target.Pinned {
+	if head.Quarantined != 0 {
+		return catalogue.Refuse(catalogue.ErrQuarantined, "run verify, and mend the log's reader first", "%s holds an event at %d that cannot be read", about, head.Quarantined)
+	}
+	if head.Seq != target.Pinned || head.Epoch != target.Epoch {
 		own, err := ownTombstone(f, id, d, at, head.Seq)
 		if err != nil {
 			return err
@@ -59,21 +60,17 @@ func CheckTarget(f Heads, id events.PlanID, d events.Deletion, at int, now event
 			return catalogue.Refuse(ErrPlan, "plan it anew", "%s has changed since it was planned: its last event is %d, not %d", about, head.Seq, target.Pinned)
 		}
 	}
-	policy, _, err := catalogue.Get[events.InForce](f.State(events.TheOne(events.AggregatePolicy)), events.InForce{}.EntityKey())
+	c, err := conditionOf(f, now)
 	if err != nil {
 		return err
 	}
-	c, err := clockOf(f)
-	if err != nil {
-		return err
-	}
-	return condition{policy: policy.Policy, clock: c, now: now}.check(f, d.Plan, target)
+	return c.check(f, d.Plan, target)
 }
 
 // ownTombstone tells whether an event is the tombstone of an earlier target of the plan
 // in the same tenant, which takes several apps from it.
 func ownTombstone(w States, id events.PlanID, d events.Deletion, at int, seq events.Seq) (bool, error) {
-	door := w.State(events.TheOne(events.AggregateDoor))
+	door := w.State(theDoor())
 	for wave := 1; wave <= len(d.Plan.Waves); wave++ {
 		passage, passed, err := catalogue.Get[events.Passage](door, events.PassageKey(id, uint32(wave)))
 		if err != nil || !passed {
@@ -91,29 +88,39 @@ func ownTombstone(w States, id events.PlanID, d events.Deletion, at int, seq eve
 
 // condition is what a target must meet besides being the one that was planned.
 type condition struct {
-	policy events.Policy
+	policy events.InForce
 	clock  clock
 	now    events.Time
 }
 
-func (c condition) check(w States, plan events.DeletionPlanned, target events.DeletionTarget) error {
-	about := events.OfTenant(target.Tenant)
-	liens, _, err := catalogue.Get[events.Liens](w.State(events.OfLiens(target.Tenant)), events.Liens{}.EntityKey())
-	if err != nil {
+func conditionOf(w Heads, now events.Time) (c condition, err error) {
+	c.now = now
+	if c.policy, err = PolicyOf(w); err == nil {
+		c.clock, err = clockOf(w)
+	}
+	return c, err
+}
+
+func (c condition) check(w Heads, plan events.DeletionPlanned, target events.DeletionTarget) error {
+	if err := unheld(w, target.Tenant); err != nil {
 		return err
 	}
-	if len(liens.Liens) > 0 {
-		return catalogue.Refuse(ErrPlan, "leave it out until the lien is lifted", "%s is kept for %s", about, liens.Liens[0].Matter)
-	}
-	if plan.Kind == events.DeletionOfApps {
-		return nil
-	}
+	about := events.OfTenant(target.Tenant)
 	record, exists, err := catalogue.Get[events.Tenant](w.State(about), events.Tenant{}.EntityKey())
 	if err != nil {
 		return err
 	}
 	if !exists {
 		return catalogue.Refuse(ErrPlan, "", "there is no %s", about)
+	}
+	if record.Internal != target.Internal || record.ActiveUsers != target.Users {
+		return catalogue.Refuse(ErrPlan, "plan it anew", "%s is not as the plan says it is", about)
+	}
+	if plan.Kind == events.DeletionOfApps {
+		return c.checkApp(w, target)
+	}
+	if record.Account != target.Account || record.URL != target.Name {
+		return catalogue.Refuse(ErrPlan, "plan it anew", "%s belongs to %s and is called %s", about, record.Account, record.URL)
 	}
 	out, _, err := catalogue.Get[events.Deactivation](w.State(about), events.Deactivation{}.EntityKey())
 	if err != nil {
@@ -122,18 +129,26 @@ func (c condition) check(w States, plan events.DeletionPlanned, target events.De
 	return c.checkTenant(about, plan, record, out.Since)
 }
 
+func (condition) checkApp(w States, target events.DeletionTarget) error {
+	app, exists, err := catalogue.Get[events.App](w.State(events.OfTenant(target.Tenant)), events.AppKey(target.App))
+	if err == nil && (!exists || app.Name != target.Name) {
+		err = catalogue.Refuse(ErrPlan, "plan it anew", "%s has no %s called %s", target.Tenant, target.App, target.Name)
+	}
+	return err
+}
+
 func (c condition) checkTenant(about events.Aggregate, plan events.DeletionPlanned, record events.Tenant, since events.Time) error {
 	if record.Status != events.TenantStatusDeactivated {
 		return catalogue.Refuse(ErrPlan, "deactivate it first", "%s is %s", about, record.Status)
 	}
-	wait := c.policy.DeactivatedFor
+	wait := c.policy.Policy.DeactivatedFor
 	if since.IsZero() || !c.clock.passed(since, c.now, wait) {
 		return catalogue.Refuse(ErrTooSoon, "wait", "%s must have been out of service for %s, it is since %s", about, wait.Duration(), since)
 	}
 	if plan.InactiveDays == 0 {
 		return nil
 	}
-	unused := c.now.Add(-(events.Seconds(plan.InactiveDays) * day).Duration())
+	unused := c.now.Add(-(events.Seconds(plan.InactiveDays) * day).Duration()) // CheckPlan bounds the days
 	if record.LastActivity.IsZero() || record.LastActivity > unused {
 		return catalogue.Refuse(ErrPlan, "find out who uses it", "%s is said to be inactive for %d days; %s", about, plan.InactiveDays, lastActivity(record))
 	}

@@ -54,8 +54,12 @@ func TestHaltBeforeEveryStep(t *testing.T) {
 			w.lift()
 			// A plan that was halted is dead, lifted or not; a new one may be made.
 			if !id.IsZero() {
-				if step, _ := w.engine.Step(t.Context(), id); w.tombstones() != atHalt || step.Done != true {
-					t.Errorf("%d tombstones after the halt was lifted: %+v", w.tombstones()-atHalt, step)
+				step, err := w.engine.Step(t.Context(), id)
+				if w.tombstones() != atHalt || !step.Done && !errors.Is(err, deletion.ErrPlan) {
+					t.Errorf("%d tombstones after the halt was lifted: %+v, %v", w.tombstones()-atHalt, step, err)
+				}
+				if err := w.engine.Start(t.Context(), id, "author"); !errors.Is(err, deletion.ErrDead) {
+					t.Errorf("it starts again: %v", err)
 				}
 			}
 		})
@@ -180,37 +184,77 @@ func (w *world) miscount(f func(*events.DeletionWaveChecked)) {
 	w.recount = func(c events.DeletionWaveChecked) events.DeletionWaveChecked { f(&c); return c }
 }
 
-// The executor stops after any of its acts, is started anew, and nothing is done twice.
+// The executor stops before or after any of its acts, is started anew, and nothing is
+// done twice. With a bad health check everything is halted all the same.
 func TestExecutorCrashesAnywhere(t *testing.T) {
 	t.Parallel()
 	crash := errors.New("crash")
-	for at := 1; at < 24; at++ {
-		for _, after := range []bool{false, true} {
-			w := governed(t, 40)
-			p := w.ready(w.ask(upTo(40)...), "ana")
-			n := 0
-			w.before = func(unit []events.Event) error {
-				if n++; n != at {
-					return nil
+	for _, sick := range []bool{false, true} {
+		for at := 1; ; at++ {
+			crashed := false
+			for _, after := range []bool{false, true} {
+				w := governed(t, 40)
+				policy := w.quick()
+				policy.Checks = []string{"nats:health"}
+				w.adopt(policy)
+				p := w.ready(w.ask(upTo(40)...), "ana")
+				want, n := 40, 0
+				if sick {
+					w.health, want = errors.New("bad"), 1
 				}
-				if after { // the answer is lost
-					w.must(unit...)
+				w.before = func(unit []events.Event) error {
+					if n++; n != at {
+						return nil
+					}
+					crashed = true
+					if after { // the answer is lost
+						w.must(unit...)
+					}
+					return crash
 				}
-				return crash
+				for range 100 {
+					step, err := w.engine.Step(t.Context(), p.ID)
+					if err != nil && !errors.Is(err, crash) {
+						t.Fatal(err)
+					}
+					if err == nil && step.Done {
+						break
+					}
+				}
+				door, err := deletion.DoorOf(w)
+				if got := w.tombstones(); got != want || err != nil || door.Halted.IsZero() == sick {
+					t.Errorf("crash at %d, after: %v, sick: %v: %d tombstones, want %d; halt %+v, %v", at, after, sick, got, want, door.Halt, err)
+				}
 			}
-			for range 100 {
-				step, err := w.engine.Step(t.Context(), p.ID)
-				if err != nil && !errors.Is(err, crash) {
-					t.Fatal(err)
-				}
-				if err == nil && step.Done {
-					break
-				}
-			}
-			if got := w.tombstones(); got != 40 {
-				t.Errorf("crash at %d, after: %v: %d tombstones, want 40", at, after, got)
+			if !crashed {
+				break // there are not so many acts
 			}
 		}
+	}
+}
+
+// A second executor that knows no more than the first does nothing twice.
+func TestTwoExecutors(t *testing.T) {
+	t.Parallel()
+	w := governed(t, 40)
+	p := w.ready(w.ask(upTo(40)...), "ana")
+	within := false
+	w.before = func([]events.Event) error {
+		if !within { // the other one looks, and acts, in between
+			within = true
+			_, _ = w.engine.Step(t.Context(), p.ID)
+			within = false
+		}
+		return nil
+	}
+	for range 100 {
+		if step, err := w.engine.Step(t.Context(), p.ID); err == nil && step.Done {
+			break
+		}
+	}
+	d, err := w.engine.Deletion(t.Context(), p.ID)
+	if n := w.tombstones(); n != 40 || err != nil || !d.Finished.Done {
+		t.Errorf("%d tombstones, want 40; %+v, %v", n, d.Finished, err)
 	}
 }
 
@@ -220,7 +264,7 @@ func TestClockJumpsFortyDays(t *testing.T) {
 	t.Parallel()
 	w := governed(t, 120)
 	policy := w.quick()
-	policy.Budget = events.Budget{Minute: 100, Day: 100, Month: 100}
+	policy.Budget = events.Budget{Minute: 101, Day: 101, Month: 101}
 	policy.DeactivatedFor = 24 * 3600
 	w.adopt(policy)
 	if _, err := w.engine.Plan(t.Context(), w.ask(1)); err == nil || !strings.Contains(err.Error(), "out of service") {
@@ -234,21 +278,25 @@ func TestClockJumpsFortyDays(t *testing.T) {
 	w.must(w.event(events.OfTenant(tenantID(119)), events.TenantReactivated{}))
 	w.must(w.event(events.OfTenant(tenantID(119)), events.TenantDeactivated{}))
 
+	open := w.ready(w.askApps(105), "ana")
 	before := w.now
 	w.now = w.now.Add(40 * 24 * time.Hour)
 	w.tick()
-	if _, err := w.engine.Plan(t.Context(), w.ask(110)); !errors.Is(err, deletion.ErrBudget) {
+	if _, err := w.engine.Plan(t.Context(), w.ask(110, 111)); !errors.Is(err, deletion.ErrBudget) {
 		t.Errorf("the budget of 30 days is free again: %v", err)
 	}
 	if _, err := w.engine.Plan(t.Context(), w.ask(119)); err == nil || !strings.Contains(err.Error(), "out of service") {
 		t.Errorf("out of service since now: %v", err)
 	}
-	// Recorded times never run backwards: what has ended stays so.
-	w.now = max(w.now, before)
-	old := w.keys.ApprovePlan("ana", events.DeletionPlanned{Environment: environment}, before, 7)
-	if old.Expires > w.now {
-		t.Error("an approval from before counts still")
+	// The clock goes back; what has ended stays so, since recorded times do not.
+	w.now = before
+	if err := w.approve(open, "ben"); !errors.Is(err, deletion.ErrDead) {
+		t.Errorf("a plan that has expired is approved: %v", err)
 	}
+	if step := w.run(open.ID); !step.Done || w.tombstones() != 100 {
+		t.Errorf("it goes on with an approval that has expired: %+v", step)
+	}
+	w.now = before.Add(40 * 24 * time.Hour)
 	w.pass(31 * 24 * time.Hour)
 	w.plan(w.ask(110)) // time that is known to have passed frees the budget
 }

@@ -73,20 +73,20 @@ func (r *Refused) Unwrap() error { return ErrPlan }
 // Resolve makes a plan of a list: every target is looked up, checked and pinned. The
 // error is a *Refused when targets are at fault, and names every reason; or a Refusal.
 func Resolve(ctx context.Context, look Lookup, ask Ask, now events.Time) (events.DeletionPlanned, error) {
-	policy, _, err := catalogue.Get[events.InForce](look.State(events.TheOne(events.AggregatePolicy)), events.InForce{}.EntityKey())
+	c, err := conditionOf(look, now)
 	if err != nil {
 		return events.DeletionPlanned{}, err
 	}
-	c, err := clockOf(look)
-	if err != nil {
-		return events.DeletionPlanned{}, err
+	if ask.InactiveDays < 0 || ask.InactiveDays > maxInactive || ask.Expected < 0 || ask.Expected > maxTargets {
+		return events.DeletionPlanned{}, catalogue.Refuse(ErrPlan, "say what can be", "%d targets, inactive for %d days", ask.Expected, ask.InactiveDays)
 	}
+	policy := c.policy
 	plan := events.DeletionPlanned{
 		Environment: policy.Policy.Environment, Kind: ask.Kind, Author: ask.Author, Submitter: ask.Submitter, Supplier: ask.Supplier,
 		Owner: ask.Owner, Run: ask.Run, Reason: ask.Reason, InactiveDays: uint32(ask.InactiveDays), Expected: uint32(ask.Expected),
 		Policy: policy.Version, AsOf: look.AsOf(), Expires: now.Add(policy.Policy.PlanLife.Duration()),
 	}
-	r := &resolver{look: look, plan: plan, condition: condition{policy: policy.Policy, clock: c, now: now}, seen: map[string]bool{}}
+	r := &resolver{look: look, plan: plan, condition: c, seen: map[string]bool{}}
 	for _, asked := range ask.Targets {
 		target, err := r.target(ctx, asked)
 		if reason, ok := errors.AsType[because](err); ok {
@@ -161,7 +161,7 @@ func (r *resolver) target(ctx context.Context, asked Asked) (events.DeletionTarg
 	case err == nil:
 		return target, nil
 	case errors.Is(err, ErrTooSoon):
-		return target, because("have not been out of service for " + r.policy.DeactivatedFor.Duration().String())
+		return target, because("have not been out of service for " + r.policy.Policy.DeactivatedFor.Duration().String())
 	default:
 		if refusal, ok := errors.AsType[*catalogue.Refusal](err); ok {
 			return target, because(strings.TrimPrefix(refusal.Met, events.OfTenant(target.Tenant).String()+" "))
@@ -183,13 +183,16 @@ func (r *resolver) tenant(ctx context.Context, asked Asked) (target events.Delet
 	if !exists {
 		return target, because("tenants are not in this catalogue")
 	}
+	if head.Quarantined != 0 {
+		return target, because("tenants hold an event that cannot be read")
+	}
 	if record.Account.String() != asked.Parent {
 		return target, because("tenants belong to another account than the list says")
 	}
 	if record.URL != asked.Name {
 		return target, because("tenants have another URL than the list says")
 	}
-	return pin(state, head, events.DeletionTarget{Tenant: id, Account: record.Account, Name: record.URL, Cascade: cascadeOf(state)})
+	return pin(state, head, events.DeletionTarget{Tenant: id, Account: record.Account, Name: record.URL})
 }
 
 func (r *resolver) app(ctx context.Context, asked Asked) (target events.DeletionTarget, err error) {
@@ -232,6 +235,9 @@ func pin(state catalogue.MapState, head catalogue.Head, target events.DeletionTa
 	record, _ := state.Tenant()
 	target.Pinned, target.Epoch, target.Digest = head.Seq, head.Epoch, digest[:]
 	target.Users, target.Internal = record.ActiveUsers, record.Internal
+	if target.App.IsZero() {
+		target.Cascade = cascadeOf(state)
+	}
 	return target, nil
 }
 

@@ -36,10 +36,12 @@ const (
 	maxTargets  = 1000
 	maxLife     = day // of a plan or an approval, whatever the policy says
 	leastRetain = 7 * day
+	maxDelay    = 30 * day
+	maxInactive = 3650 // days
 )
 
-// CheckPolicy lists every fault of a policy.
-func CheckPolicy(p events.Policy) error {
+// CheckPolicy lists every fault of a policy that is to be in force now.
+func CheckPolicy(p events.Policy, now events.Time) error {
 	var errs []error
 	fault := func(bad bool, format string, args ...any) {
 		if bad {
@@ -58,10 +60,11 @@ func CheckPolicy(p events.Policy) error {
 	fault(p.ApprovalLife == 0 || p.ApprovalLife > maxLife, "approval_life is %s; it is at most %s", p.ApprovalLife.Duration(), maxLife.Duration())
 	fault(p.RehearsalLife == 0, "rehearsal_life is 0; no rehearsal would ever be fresh")
 	fault(p.Retention < leastRetain, "retention is %s; what is deleted is kept for %s at least", p.Retention.Duration(), leastRetain.Duration())
+	fault(p.Change.Delay > maxDelay, "change.delay is %s; with more than %s the policy could hardly be changed again", p.Change.Delay.Duration(), maxDelay.Duration())
 	for _, check := range p.Checks {
 		fault(!isCheck(check), "checks has %.80q; give an http or https URL, or nats:<subject>", check)
 	}
-	errs = append(errs, checkRoster(p)...)
+	errs = append(errs, checkRoster(p, now)...)
 	return errors.Join(errs...)
 }
 
@@ -75,15 +78,19 @@ func isCheck(text string) bool {
 }
 
 // checkRoster lists what is wrong with a roster: who approves must be known, each key
-// belongs to one person, and enough persons are left to change the policy.
-func checkRoster(p events.Policy) (errs []error) {
+// belongs to one person, and enough persons are left, with keys that live long enough, to
+// change the policy again. Whoever asks for a change cannot approve it.
+func checkRoster(p events.Policy, now events.Time) (errs []error) {
 	seen := map[string]string{}
 	persons := map[string]bool{}
+	lives := now.Add(p.Change.Delay.Duration() + maxLife.Duration())
 	for _, m := range p.Roster {
 		id := KeyID(m.Key)
 		switch {
 		case !isPerson(m.Person):
-			errs = append(errs, fmt.Errorf("roster: person is %.40q; use letters, digits and - _ .", m.Person))
+			errs = append(errs, fmt.Errorf("roster: person is %.40q; use lower-case letters, digits and - _ .", m.Person))
+		case m.Role != events.RosterApprover && m.Role != events.RosterPortal:
+			errs = append(errs, fmt.Errorf("roster: the key of %s is for %.40q; say approver or portal", m.Person, string(m.Role)))
 		case len(m.Key) != keySize:
 			errs = append(errs, fmt.Errorf("roster: the key of %s has %d bytes, not %d", m.Person, len(m.Key), keySize))
 		case m.Expires.IsZero():
@@ -92,25 +99,27 @@ func checkRoster(p events.Policy) (errs []error) {
 			errs = append(errs, fmt.Errorf("roster: key %s is that of %s and of %s; a key is one person's", id, seen[id], m.Person))
 		}
 		seen[id] = m.Person
-		persons[m.Person] = true
+		if m.Role == events.RosterApprover && m.Expires > lives {
+			persons[m.Person] = true
+		}
 	}
 	if p.Change.Approvals < 1 {
 		errs = append(errs, errors.New("change.approvals is 0; somebody must approve"))
 	}
-	// Whoever asks for a change cannot approve it.
-	if want := int(p.Change.Approvals) + 1; len(p.Roster) > 0 && len(persons) < want {
-		errs = append(errs, fmt.Errorf("roster has %d persons; with fewer than %d the policy could never be changed again", len(persons), want))
+	if want := int(p.Change.Approvals) + 1; len(persons) < want {
+		errs = append(errs, fmt.Errorf("roster has %d approvers with a key that counts after %s; with fewer than %d the policy could never be changed again", len(persons), lives, want))
 	}
 	return errs
 }
 
+// isPerson takes lower case only, so that nobody is two persons.
 func isPerson(text string) bool {
 	if text == "" || len(text) > events.MaxActor {
 		return false
 	}
 	return !strings.ContainsAny(text[:1], "-_.") && !strings.ContainsFunc(text, func(c rune) bool {
 		switch {
-		case c >= 'a' && c <= 'z', c >= 'A' && c <= 'Z', c >= '0' && c <= '9', c == '-', c == '_', c == '.':
+		case c >= 'a' && c <= 'z', c >= '0' && c <= '9', c == '-', c == '_', c == '.':
 			return false
 		}
 		return true
@@ -156,7 +165,7 @@ func Looser(than, p events.Policy) (respects []string) {
 	shorter("delay of a change", than.Change.Delay, p.Change.Delay)
 	for _, m := range p.Roster {
 		known := slices.ContainsFunc(than.Roster, func(was events.RosterMember) bool {
-			return was.Person == m.Person && bytes.Equal(was.Key, m.Key) && m.Expires <= was.Expires
+			return was.Person == m.Person && was.Role == m.Role && bytes.Equal(was.Key, m.Key) && m.Expires <= was.Expires
 		})
 		note(!known, "key %s of %s, until %s", KeyID(m.Key), m.Person, m.Expires)
 	}
@@ -193,7 +202,7 @@ func bakeAfter(p events.Policy, wave int) events.Seconds {
 // Waves is how many targets each wave of a plan takes: the vendor's own first, then
 // one, then ten, then as many as the policy allows. Targets stand in that order.
 func Waves(targets []events.DeletionTarget, policy events.Policy) []uint32 {
-	most := int(policy.WaveTargets)
+	most := int(max(1, min(policy.WaveTargets, policy.Budget.Minute))) // a larger wave would never be within the budget
 	var waves []uint32
 	take := func(n, limit int) int {
 		n = min(n, limit)

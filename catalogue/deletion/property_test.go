@@ -2,13 +2,17 @@ package deletion_test
 
 import (
 	"bytes"
+	"errors"
+	"fmt"
 	"slices"
 	"testing"
+	"time"
 
 	"pgregory.net/rapid"
 
 	"tenantcatalogue/catalogue"
 	"tenantcatalogue/catalogue/deletion"
+	"tenantcatalogue/catalogue/deletion/deletiontest"
 	"tenantcatalogue/events"
 	"tenantcatalogue/events/wire"
 )
@@ -95,7 +99,11 @@ func TestChangedPlansAndApprovalsCountForNothing(t *testing.T) {
 	t.Parallel()
 	w := governed(t, 30)
 	p := w.plan(w.ask(upTo(30)...))
-	approval := w.keys.ApprovePlan("ana", p.Deletion, w.now, 1)
+	approval := w.keys.ApprovePlan("ana", p.ID, p.Deletion, w.now, 1)
+	plan, err := w.engine.Deletion(t.Context(), p.ID)
+	if err != nil {
+		t.Fatal(err)
+	}
 	rawPlan, err := events.Marshal(&p.Deletion)
 	if err != nil {
 		t.Fatal(err)
@@ -106,14 +114,18 @@ func TestChangedPlansAndApprovalsCountForNothing(t *testing.T) {
 	}
 	rapid.Check(t, func(t *rapid.T) {
 		w.t = t
+		e := w.event(events.OfDeletion(p.ID), events.DeletionApproved{Approval: approval})
+		e.Seq, e.RecordedTime = w.seq+1, w.now
 		if rapid.Bool().Draw(t, "plan") {
-			var changed events.DeletionPlanned
-			if !flip(t, rawPlan, &changed) {
+			changed := events.Deletion{Planned: plan.Planned}
+			if !flip(t, rawPlan, &changed.Plan) {
 				return
 			}
-			hash, err := changed.Hash()
-			if err != nil || bytes.Equal(hash, p.Hash) {
-				t.Fatalf("another plan has the hash of this one, or none: %v", err)
+			if changed.Hash, err = changed.Plan.Hash(p.ID); err != nil {
+				t.Fatal(err)
+			}
+			if err := deletion.Vouch(instead{w, changed}, e); err == nil {
+				t.Fatalf("the approval of one plan counts for another: %+v", changed.Plan)
 			}
 			return
 		}
@@ -121,8 +133,7 @@ func TestChangedPlansAndApprovalsCountForNothing(t *testing.T) {
 		if !flip(t, rawApproval, &changed) {
 			return
 		}
-		e := w.event(events.OfDeletion(p.ID), events.DeletionApproved{Approval: changed})
-		e.Seq, e.RecordedTime = w.seq+1, w.now
+		e.Payload = events.DeletionApproved{Approval: changed}
 		if err := deletion.Vouch(w, e); err == nil {
 			t.Fatalf("an approval that was changed is taken: %+v", changed)
 		}
@@ -132,6 +143,20 @@ func TestChangedPlansAndApprovalsCountForNothing(t *testing.T) {
 	if err := deletion.Vouch(w, e); err != nil {
 		t.Errorf("the approval as it is: %v", err)
 	}
+}
+
+// instead is a world with another plan in place of one.
+type instead struct {
+	*world
+
+	d events.Deletion
+}
+
+func (i instead) State(about events.Aggregate) catalogue.State {
+	if about.Kind == events.AggregateDeletion {
+		return catalogue.MapState{i.d.EntityKey(): i.d}
+	}
+	return i.world.State(about)
 }
 
 // flip changes one bit of a stored form and reads it; false if it can be read no more,
@@ -146,9 +171,8 @@ func flip(t *rapid.T, raw []byte, into wire.Fields) bool {
 	return err == nil && !bytes.Equal(again, raw)
 }
 
-// TestForgedEventsAreFound appends events around the write side, with and without a
-// deletion under way: whoever folds the log puts their aggregates out, and no tombstone
-// among them counts.
+// Whoever has the log's own credential appends around the write side. Without a person's
+// key nothing of it makes a tombstone that counts.
 func TestForgedEventsAreFound(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
@@ -160,47 +184,193 @@ func TestForgedEventsAreFound(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
+			w.halt()
+			w.lift()
 		}
-		register := deletion.NewRegister()
-		for _, e := range w.log {
-			if err := register.Take(e); err != nil {
-				t.Fatalf("%s at %d: %v", e.Type(), e.Seq, err)
-			}
-		}
-		seq := w.seq
-		for range rapid.IntRange(1, 6).Draw(t, "forged") {
-			e := w.forged(t)
-			seq++
-			e.Seq, e.RecordedTime = seq, w.now
-			if err := register.Take(e); err == nil && e.Type().Tombstone() {
-				t.Fatalf("a forged %s about %s at %d is vouched for", e.Type(), e.About, e.Seq)
+		before := w.tombstones()
+		forger := w.follower(t)
+		for range rapid.IntRange(1, 30).Draw(t, "forged") {
+			for _, e := range w.forged(t) {
+				if forger.take(e) == nil && e.Type().Tombstone() {
+					t.Fatalf("a forged %s about %s at %d is vouched for, after %d", e.Type(), e.About, forger.seq, before)
+				}
 			}
 		}
 	})
 }
 
-// forged is an event that only somebody with the log's own credential could append.
-func (w *world) forged(t *rapid.T) events.Event {
-	n := rapid.IntRange(1, 12).Draw(t, "target")
-	plan := events.DeriveID[events.PlanID]("forged")
-	policy := w.quick()
-	policy.Roster = nil
-	door := events.TheOne(events.AggregateDoor)
-	switch rapid.IntRange(0, 7).Draw(t, "what") {
-	case 0:
-		return w.event(door, events.DoorPassed{Plan: plan, Kind: events.DeletionOfTenants, Wave: 1, Targets: 1})
-	case 1:
-		return w.event(events.TheOne(events.AggregatePolicy), events.PolicyChanged{Version: 2})
-	case 2:
-		return w.event(events.OfDeletion(plan), events.DeletionStarted{Executor: "eve"})
-	case 3:
-		return w.event(events.OfDeletion(plan), events.DeletionPlanned{Environment: environment, Kind: events.DeletionOfTenants})
-	case 4:
-		return w.event(door, events.DoorReopened{Reason: "none"})
-	case 5:
-		return w.event(events.OfTenant(tenantID(n)), events.AppUninstalled{App: appID(n, 0)})
+// follower folds a log as a reader does, and has events appended to it unasked.
+type follower struct {
+	*deletion.Register
+
+	seq events.Seq
+	now events.Time
+}
+
+func (w *world) follower(t tester) *follower {
+	f := &follower{Register: deletion.NewRegister(), seq: w.seq, now: w.recorded}
+	for _, e := range w.log {
+		if err := f.Take(e); err != nil {
+			t.Fatalf("%s at %d: %v", e.Type(), e.Seq, err)
+		}
 	}
-	return w.event(events.OfTenant(tenantID(n)), events.TenantDeleted{})
+	return f
+}
+
+func (f *follower) take(e events.Event) error {
+	f.seq++
+	e.Seq = f.seq
+	if e.RecordedTime.IsZero() {
+		e.RecordedTime = f.now
+	}
+	return f.Take(e)
+}
+
+// forged are events that only somebody with the log's own credential could append: the
+// steps of a deletion that hangs together as far as it can without signatures, in any
+// order, and single ones.
+func (w *world) forged(t *rapid.T) []events.Event {
+	n := rapid.IntRange(1, 12).Draw(t, "target")
+	id := events.DeriveID[events.PlanID](fmt.Sprint("forged", rapid.IntRange(1, 2).Draw(t, "plan")))
+	about, door, policy := events.OfDeletion(id), events.TheOne(events.AggregateDoor), events.TheOne(events.AggregatePolicy)
+	plan := events.DeletionPlanned{
+		Environment: environment, Kind: events.DeletionOfTenants, Author: "eve", Submitter: "eve", Supplier: "eve", Reason: "none", Expected: 1, Policy: 1,
+		Expires: w.recorded.Add(time.Hour), Waves: []uint32{1},
+		Targets: []events.DeletionTarget{{Tenant: tenantID(n), Account: accountID(n), Name: url(n), Pinned: 1, Digest: []byte{1}}},
+	}
+	if rapid.Bool().Draw(t, "owner") {
+		plan.Owner = accountID(n)
+	}
+	hash, err := plan.Hash(id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	mine := deletiontest.NewKeys("eve")["eve"]
+	theirs := rapid.SampledFrom([]string{"ana", deletiontest.Portal}).Draw(t, "name")
+	fake := deletiontest.Keys{theirs: mine}.ApprovePlan(theirs, id, plan, w.recorded, 1)
+	roster := w.quick()
+	roster.Roster = deletiontest.NewKeys("eve", "eva", "evi").Roster(w.now.Add(1000 * time.Hour))
+	switch rapid.IntRange(0, 9).Draw(t, "what") {
+	case 0:
+		return []events.Event{
+			w.event(door, events.DoorAdmitted{Plan: id, Kind: plan.Kind, Expires: plan.Expires, Owners: !plan.Owner.IsZero()}),
+			w.event(about, plan),
+		}
+	case 1:
+		return []events.Event{w.event(about, events.DeletionApproved{Approval: fake})}
+	case 2:
+		return []events.Event{w.event(about, events.DeletionConfirmed{Owner: plan.Owner, By: "user_1", Approval: fake})}
+	case 3:
+		return []events.Event{w.event(about, events.DeletionRehearsed{Hash: hash, Passed: true, Targets: 1})}
+	case 4:
+		return []events.Event{w.event(about, events.DeletionStarted{Executor: "mallory"})}
+	case 5:
+		return []events.Event{
+			w.event(door, events.DoorPassed{Plan: id, Kind: plan.Kind, Wave: 1, Targets: 1, Owners: !plan.Owner.IsZero()}),
+			w.event(events.OfTenant(tenantID(n)), events.TenantDeleted{}),
+		}
+	case 6:
+		return []events.Event{
+			w.event(policy, events.PolicyProposed{Version: 2, Author: "eve", Reason: "none", Policy: roster}),
+			w.event(policy, events.PolicyApproved{Approval: fake}), w.event(policy, events.PolicyChanged{Version: 2}),
+		}
+	case 7:
+		return []events.Event{w.event(door, events.DoorReopened{Reason: "none", Approval: fake})}
+	case 8: // in the place of another's type
+		e := w.event(door, events.TenantDeleted{})
+		return []events.Event{e, w.event(events.OfTenant(tenantID(n)), events.AppUninstalled{App: appID(n, 0)})}
+	}
+	return []events.Event{w.event(events.OfTenant(tenantID(n)), events.TenantDeleted{})}
+}
+
+// With an approval that somebody has given, a forger can execute what was approved, and
+// nothing else: not after it has expired, nor what a lien keeps.
+func TestForgerWithAnApprovedPlan(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		spoil func(w *world, f *follower, wave []events.Event)
+		want  bool
+	}{
+		"as approved": {func(*world, *follower, []events.Event) {}, true},
+		"recorded before it expired": {func(w *world, f *follower, wave []events.Event) {
+			if err := f.take(at(w.event(events.TheOne(events.AggregateClock), events.ClockTicked{}), f.now.Add(48*time.Hour))); err != nil {
+				w.t.Fatal(err)
+			}
+		}, false},
+		"a lien": {func(w *world, f *follower, _ []events.Event) {
+			if err := f.take(w.event(events.OfLiens(tenantID(1)), events.LienPlaced{Matter: "legal/22"})); err != nil {
+				w.t.Fatal(err)
+			}
+		}, false},
+		"a halt": {func(w *world, f *follower, _ []events.Event) {
+			if err := f.take(w.event(events.TheOne(events.AggregateDoor), events.DoorHalted{Cause: events.HaltByPerson})); err != nil {
+				w.t.Fatal(err)
+			}
+		}, false},
+		"another tenant": {func(_ *world, _ *follower, wave []events.Event) { wave[1].About = events.OfTenant(tenantID(7)) }, false},
+		"the plan cannot be read": {func(w *world, f *follower, wave []events.Event) {
+			f.Unreadable(events.Stored{About: events.OfDeletion(wave[0].Payload.(events.DoorPassed).Plan), Seq: f.seq})
+		}, false},
+		"the policy cannot be read": {func(_ *world, f *follower, _ []events.Event) {
+			f.Unreadable(events.Stored{About: events.TheOne(events.AggregatePolicy), Seq: f.seq})
+		}, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := governed(t, 12)
+			p := w.ready(w.ask(upTo(12)...), "ana")
+			f := w.follower(t)
+			var wave []events.Event
+			w.before = func(unit []events.Event) error { wave = slices.Clone(unit); return errors.New("taken away") }
+			if _, err := w.engine.Step(t.Context(), p.ID); err == nil || len(wave) != 2 {
+				t.Fatalf("%d events of the first wave, %v", len(wave), err)
+			}
+			c.spoil(w, f, wave)
+			var errs []error
+			for _, e := range wave {
+				errs = append(errs, f.take(e))
+			}
+			if got := errs[1] == nil; got != c.want {
+				t.Errorf("the tombstone counts: %v (%v)", got, errs)
+			}
+		})
+	}
+}
+
+func at(e events.Event, recorded events.Time) events.Event { e.RecordedTime = recorded; return e }
+
+// A register that was loaded says what one says that has followed all along.
+func TestLoadedRegister(t *testing.T) {
+	t.Parallel()
+	w := governed(t, 12)
+	if step := w.run(w.ready(w.ask(upTo(12)...), "ana").ID); !step.Done {
+		t.Fatalf("%+v", step)
+	}
+	var stored []events.Stored
+	for _, e := range slices.Backward(w.log) {
+		if e.About.Kind == events.AggregateTenant || e.About.Kind == events.AggregateAccount {
+			continue
+		}
+		s, err := events.Encode(e)
+		if err != nil {
+			t.Fatal(err)
+		}
+		stored = append(stored, s)
+	}
+	broken := events.Stored{About: events.TheOne(events.AggregateDoor), Seq: w.seq + 1}
+	for _, more := range [][]events.Stored{nil, {broken}} {
+		register := deletion.NewRegister()
+		if err := register.Load(append(slices.Clone(stored), more...)); err != nil {
+			t.Fatal(err)
+		}
+		f := &follower{Register: register, seq: w.seq + 1, now: w.recorded}
+		err := f.take(w.event(events.TheOne(events.AggregateDoor), events.DoorAdmitted{
+			Plan: events.DeriveID[events.PlanID]("next"), Kind: events.DeletionOfTenants, Expires: w.now.Add(time.Hour),
+		}))
+		if (err == nil) != (more == nil) {
+			t.Errorf("with %d events that cannot be read: %v", len(more), err)
+		}
+	}
 }
 
 var _ catalogue.Guard = deletion.Guard{}

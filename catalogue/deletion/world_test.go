@@ -30,10 +30,12 @@ type world struct {
 	register *deletion.Register
 	engine   *deletion.Engine
 	keys     deletiontest.Keys
-	now      events.Time
+	now      events.Time // of the wall clock
+	recorded events.Time // the last: like the Service's it never runs backwards
 	seq      events.Seq
 	ids      uint64
 	log      []events.Event
+	seen     map[events.EventID]bool
 
 	rehearsal events.DeletionRehearsed
 	recount   func(events.DeletionWaveChecked) events.DeletionWaveChecked
@@ -47,8 +49,8 @@ const environment = deletiontest.Environment
 func begin(t tester) *world {
 	t.Helper()
 	w := &world{
-		t: t, facts: catalogtest.NewFacts(), register: deletion.NewRegister(),
-		keys: deletiontest.NewKeys("ana", "ben", "cleo", "dora"), now: events.TimeOf(catalogtest.Start),
+		t: t, seen: map[events.EventID]bool{}, facts: catalogtest.NewFacts(), register: deletion.NewRegister(),
+		keys: deletiontest.NewKeys("ana", "ben", "cleo", "dora", deletiontest.Portal), now: events.TimeOf(catalogtest.Start),
 		rehearsal: events.DeletionRehearsed{Passed: true, Evidence: make([]byte, 32)},
 	}
 	w.engine = deletion.New(deletion.Config{
@@ -175,9 +177,13 @@ func (w *world) Publish(_ context.Context, _ catalogue.Credential, requests ...c
 func (w *world) append(unit ...events.Event) error {
 	w.t.Helper()
 	layer := w.facts.Over()
+	recorded := max(w.recorded, w.now)
 	taken := make([]events.Event, 0, len(unit))
 	for i, e := range unit {
-		e.Seq, e.RecordedTime = w.seq+events.Seq(i)+1, w.now
+		e.Seq, e.RecordedTime = w.seq+events.Seq(i)+1, recorded
+		if w.seen[e.ID] {
+			return catalogue.Refuse(catalogue.ErrIDReused, "", "%s stands already", e.ID)
+		}
 		if e.Governed() {
 			if err := (deletion.Guard{}).Decide(layer, e); err != nil {
 				return err
@@ -192,9 +198,10 @@ func (w *world) append(unit ...events.Event) error {
 		taken = append(taken, e)
 	}
 	layer.Keep()
+	w.recorded = recorded
 	w.seq += events.Seq(len(unit))
 	for _, e := range taken {
-		w.log = append(w.log, e)
+		w.log, w.seen[e.ID] = append(w.log, e), true
 		if err := w.register.Take(e); err != nil {
 			w.t.Fatalf("the write side took %s at %d, the register does not: %v", e.Type(), e.Seq, err)
 		}
@@ -240,8 +247,12 @@ func (w *world) count(_ context.Context, d events.Deletion, passage events.Passa
 			out.Kept++
 		}
 	}
+	upTo := events.Seq(0) // of the last wave
 	for _, e := range w.log {
-		if e.Seq > passage.Mark.Seq+events.Seq(passage.Targets) && e.Type() == d.Plan.Kind.Tombstone() {
+		if p, ok := e.Payload.(events.DoorPassed); ok {
+			upTo = e.Seq + events.Seq(p.Targets)
+		}
+		if e.Seq > passage.Mark.Seq && e.Seq > upTo && e.Type() == d.Plan.Kind.Tombstone() {
 			out.Strays++
 		}
 	}
@@ -310,9 +321,18 @@ func (w *world) plan(a deletion.Ask) deletion.Planned {
 	return p
 }
 
+// confirm is the portal's word that an owner has confirmed.
+func (w *world) confirm(p deletion.Planned, owner events.AccountID) error {
+	w.ids++
+	return w.engine.Confirm(context.Background(), p.ID, events.DeletionConfirmed{Owner: owner, By: "user_9", Approval: w.keys.Approve(deletiontest.Consent{
+		Person: deletiontest.Portal, Action: deletion.ActionOwner, Environment: environment, Hash: p.Hash,
+		Sentence: deletion.OwnerSentence(p.Deletion), Now: w.now, N: w.ids,
+	})})
+}
+
 func (w *world) approve(p deletion.Planned, person string) error {
 	w.ids++
-	return w.engine.Approve(context.Background(), p.ID, w.keys.ApprovePlan(person, p.Deletion, w.now, w.ids))
+	return w.engine.Approve(context.Background(), p.ID, w.keys.ApprovePlan(person, p.ID, p.Deletion, w.now, w.ids))
 }
 
 // ready is a plan that is approved, rehearsed and started.
@@ -324,13 +344,23 @@ func (w *world) ready(a deletion.Ask, persons ...string) deletion.Planned {
 			w.t.Fatal(err)
 		}
 	}
+	w.rehearseAndStart(p)
+	return p
+}
+
+func (w *world) rehearse(p deletion.Planned) {
+	w.t.Helper()
 	if _, err := w.engine.Rehearse(context.Background(), p.ID, "author"); err != nil {
 		w.t.Fatal(err)
 	}
+}
+
+func (w *world) rehearseAndStart(p deletion.Planned) {
+	w.t.Helper()
+	w.rehearse(p)
 	if err := w.engine.Start(context.Background(), p.ID, "author"); err != nil {
 		w.t.Fatal(err)
 	}
-	return p
 }
 
 // run steps through a plan until it is done or has to wait.

@@ -18,6 +18,9 @@ import (
 // Environment is that of the policies made here.
 const Environment = "test"
 
+// Portal is the name of the program that owners confirm their requests in.
+const Portal = "portal"
+
 // Keys are the keys of persons by their names.
 type Keys map[string]ed25519.PrivateKey
 
@@ -35,7 +38,11 @@ func NewKeys(persons ...string) Keys {
 func (k Keys) Roster(expires events.Time) (out []events.RosterMember) {
 	for _, person := range slices.Sorted(maps.Keys(k)) {
 		public, _ := k[person].Public().(ed25519.PublicKey)
-		out = append(out, events.RosterMember{Person: person, Key: public, Expires: expires})
+		role := events.RosterApprover
+		if person == Portal {
+			role = events.RosterPortal
+		}
+		out = append(out, events.RosterMember{Person: person, Role: role, Key: public, Expires: expires})
 	}
 	return out
 }
@@ -66,8 +73,8 @@ func (k Keys) Approve(c Consent) events.Approval {
 }
 
 // ApprovePlan signs all waves of a plan.
-func (k Keys) ApprovePlan(person string, plan events.DeletionPlanned, now events.Time, n uint64) events.Approval {
-	hash, err := plan.Hash()
+func (k Keys) ApprovePlan(person string, id events.PlanID, plan events.DeletionPlanned, now events.Time, n uint64) events.Approval {
+	hash, err := plan.Hash(id)
 	if err != nil {
 		panic(fmt.Sprint("hash: ", err)) // a plan can always be encoded
 	}
