@@ -31,7 +31,7 @@ func claimsOf(f Facts, s State, e events.Event) ([]events.Event, error) {
 // moveURL takes the new URL, unless the tenant has it, and releases the old.
 func moveURL(f Facts, s State, e events.Event, url string) ([]events.Event, error) {
 	tenant := e.About.Tenant()
-	record, _, err := get[events.Tenant](s, events.Tenant{}.EntityKey())
+	record, _, err := Get[events.Tenant](s, events.Tenant{}.EntityKey())
 	if err != nil {
 		return nil, err
 	}
@@ -91,7 +91,7 @@ func Superseded(f Facts, h Head, e events.Event, seq events.Seq) (bool, error) {
 		if r.Mode == events.Rewind {
 			return true, nil
 		}
-		plan, found, err := get[events.Restoration](f.State(events.OfRestoration(r.Restoration)), events.Restoration{}.EntityKey())
+		plan, found, err := Get[events.Restoration](f.State(events.OfRestoration(r.Restoration)), events.Restoration{}.EntityKey())
 		if err != nil {
 			return false, err
 		}

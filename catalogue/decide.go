@@ -32,30 +32,32 @@ func Decide(w World, s State, e events.Event) error {
 		return decideRestoration(s, e)
 	case events.AggregateClaim:
 		return nil // written by the catalogue itself, derived from a decision
+	case events.AggregateDeletion, events.AggregateDoor, events.AggregatePolicy, events.AggregateClock, events.AggregateAlarm, events.AggregateLien:
+		return nil // the Guard's
 	}
-	return refuse(ErrIllegal, "", "there are no events about %s", e.About)
+	return Refuse(ErrIllegal, "", "there are no events about %s", e.About)
 }
 
 func decideAccount(s State, e events.Event) error {
-	_, exists, err := get[events.Account](s, events.Account{}.EntityKey())
+	_, exists, err := Get[events.Account](s, events.Account{}.EntityKey())
 	if err != nil {
 		return err
 	}
 	switch e.Payload.(type) {
 	case events.AccountCreated:
 		if exists {
-			return refuse(ErrIDReused, "make a new id: ids are never issued twice", "%s exists", e.About)
+			return Refuse(ErrIDReused, "make a new id: ids are never issued twice", "%s exists", e.About)
 		}
 	case events.AccountContactsUpdated:
 		if !exists {
-			return refuse(ErrNotFound, "publish account.created.v1 first", "there is no %s", e.About)
+			return Refuse(ErrNotFound, "publish account.created.v1 first", "there is no %s", e.About)
 		}
 	}
 	return nil
 }
 
 func decideRestoration(s State, e events.Event) error {
-	plan, exists, err := get[events.Restoration](s, events.Restoration{}.EntityKey())
+	plan, exists, err := Get[events.Restoration](s, events.Restoration{}.EntityKey())
 	if err != nil {
 		return err
 	}
@@ -63,17 +65,17 @@ func decideRestoration(s State, e events.Event) error {
 	begins = begins && p.Part <= 1
 	switch {
 	case begins && exists:
-		return refuse(ErrIDReused, "another plan is another restoration", "%s is planned", e.About)
+		return Refuse(ErrIDReused, "another plan is another restoration", "%s is planned", e.About)
 	case !begins && !exists:
-		return refuse(ErrNotFound, "plan it first", "there is no %s", e.About)
+		return Refuse(ErrNotFound, "plan it first", "there is no %s", e.About)
 	case plan.Finished:
-		return refuse(ErrIllegal, "another plan is another restoration", "%s is finished", e.About)
+		return Refuse(ErrIllegal, "another plan is another restoration", "%s is finished", e.About)
 	}
 	return nil
 }
 
 func decideTenant(w World, s State, e events.Event) error {
-	record, exists, err := get[events.Tenant](s, events.Tenant{}.EntityKey())
+	record, exists, err := Get[events.Tenant](s, events.Tenant{}.EntityKey())
 	if err != nil {
 		return err
 	}
@@ -81,13 +83,13 @@ func decideTenant(w World, s State, e events.Event) error {
 		return decideCreated(w, e, created, exists)
 	}
 	if !exists {
-		return refuse(ErrNotFound, "publish tenant.created.v1 first", "there is no %s", e.About)
+		return Refuse(ErrNotFound, "publish tenant.created.v1 first", "there is no %s", e.About)
 	}
 	if restored, ok := e.Payload.(events.TenantRestored); ok {
 		return decideRestored(w, e, restored)
 	}
 	if record.Status == events.TenantStatusDeleted {
-		return refuse(ErrIllegal, "only a restore brings a deleted tenant back", "%s is deleted", e.About)
+		return Refuse(ErrIllegal, "only a restore brings a deleted tenant back", "%s is deleted", e.About)
 	}
 	switch p := e.Payload.(type) {
 	case events.TenantDeactivated:
@@ -123,17 +125,17 @@ func decideTenant(w World, s State, e events.Event) error {
 
 func decideCreated(w World, e events.Event, p events.TenantCreated, exists bool) error {
 	if exists {
-		return refuse(ErrIDReused, "make a new id: ids are never issued twice", "%s exists", e.About)
+		return Refuse(ErrIDReused, "make a new id: ids are never issued twice", "%s exists", e.About)
 	}
 	known, err := w.Exists(events.OfAccount(p.Account))
 	if err != nil {
 		return err
 	}
 	if !known {
-		return refuse(ErrNotFound, "publish account.created.v1 first", "there is no %s", p.Account)
+		return Refuse(ErrNotFound, "publish account.created.v1 first", "there is no %s", p.Account)
 	}
 	if p.Residency != "" && p.Residency != p.Region {
-		return refuse(ErrIllegal, "create it where its data may be", "residency is pinned to %s, the region is %s", p.Residency, p.Region)
+		return Refuse(ErrIllegal, "create it where its data may be", "residency is pinned to %s, the region is %s", p.Residency, p.Region)
 	}
 	if err := mustBeFree(w, events.ClaimURL, p.URL, e.About); err != nil {
 		return err
@@ -143,7 +145,7 @@ func decideCreated(w World, e events.Event, p events.TenantCreated, exists bool)
 
 func decideRenamed(w World, e events.Event, record events.Tenant, p events.TenantRenamed) error {
 	if p.URL == record.URL {
-		return refuse(ErrIllegal, "", "%s has the URL %s already", e.About, p.URL)
+		return Refuse(ErrIllegal, "", "%s has the URL %s already", e.About, p.URL)
 	}
 	return mustBeFree(w, events.ClaimURL, p.URL, e.About)
 }
@@ -152,7 +154,7 @@ func decideRenamed(w World, e events.Event, record events.Tenant, p events.Tenan
 // free. The cloud id never changes, so it is the tenant's own still.
 func decideRestored(w World, e events.Event, p events.TenantRestored) error {
 	if p.Part == 0 || p.Part > p.Parts {
-		return refuse(ErrIllegal, "plan the restoration again", "part %d of %d", p.Part, p.Parts)
+		return Refuse(ErrIllegal, "plan the restoration again", "part %d of %d", p.Part, p.Parts)
 	}
 	for _, entity := range p.Entities {
 		if record, ok := entity.(events.Tenant); ok {
@@ -168,46 +170,46 @@ func mustBeFree(w World, kind events.ClaimKind, value string, by events.Aggregat
 		return err
 	}
 	if !holder.IsZero() && holder != by.Tenant() {
-		return refuse(ErrClaimed, "choose another, or let its tenant be renamed first", "%s %s belongs to %s", kind, value, holder)
+		return Refuse(ErrClaimed, "choose another, or let its tenant be renamed first", "%s %s belongs to %s", kind, value, holder)
 	}
 	return nil
 }
 
 func mustBe(e events.Event, is, want events.TenantStatus) error {
 	if is != want {
-		return refuse(ErrIllegal, "", "%s is %s, not %s", e.About, is, want)
+		return Refuse(ErrIllegal, "", "%s is %s, not %s", e.About, is, want)
 	}
 	return nil
 }
 
 // decidePlaced honours a data-residency pin.
 func decidePlaced(s State, e events.Event, region string) error {
-	at, _, err := get[events.Placement](s, events.Placement{}.EntityKey())
+	at, _, err := Get[events.Placement](s, events.Placement{}.EntityKey())
 	if err != nil {
 		return err
 	}
 	if at.Residency != "" && at.Residency != region {
-		return refuse(ErrIllegal, "its data must not leave that region", "%s is pinned to %s, the region is %s", e.About, at.Residency, region)
+		return Refuse(ErrIllegal, "its data must not leave that region", "%s is pinned to %s, the region is %s", e.About, at.Residency, region)
 	}
 	return nil
 }
 
 func decideActivated(w World, s State, e events.Event, p events.ProductActivated) error {
-	product, exists, err := get[events.Product](s, events.ProductKey(p.Product))
+	product, exists, err := Get[events.Product](s, events.ProductKey(p.Product))
 	if err != nil {
 		return err
 	}
 	if !exists {
 		if p.Name == "" {
-			return refuse(ErrIllegal, "name the product when it is activated first", "%s has no name yet", p.Product)
+			return Refuse(ErrIllegal, "name the product when it is activated first", "%s has no name yet", p.Product)
 		}
 		return mustBeOurs(w, e, p.Product.String(), p.Product.UUID())
 	}
 	if product.Status != events.ProductStatusInactive {
-		return refuse(ErrIllegal, "", "%s is %s, not inactive", p.Product, product.Status)
+		return Refuse(ErrIllegal, "", "%s is %s, not inactive", p.Product, product.Status)
 	}
 	if p.Name != "" && p.Name != product.Name {
-		return refuse(ErrIllegal, "a product keeps its name", "%s is %s, the event says %s", p.Product, product.Name, p.Name)
+		return Refuse(ErrIllegal, "a product keeps its name", "%s is %s, the event says %s", p.Product, product.Name, p.Name)
 	}
 	return nil
 }
@@ -225,15 +227,15 @@ func decideProduct(s State, e events.Event) error {
 	case events.ProductLicenseUpdated:
 		id, from = p.Product, []events.ProductStatus{events.ProductStatusActive, events.ProductStatusInactive, events.ProductStatusSuspended}
 	}
-	product, exists, err := get[events.Product](s, events.ProductKey(id))
+	product, exists, err := Get[events.Product](s, events.ProductKey(id))
 	if err != nil {
 		return err
 	}
 	if !exists {
-		return refuse(ErrNotFound, "publish product.activated.v1 first", "%s has no %s", e.About, id)
+		return Refuse(ErrNotFound, "publish product.activated.v1 first", "%s has no %s", e.About, id)
 	}
 	if !slices.Contains(from, product.Status) {
-		return refuse(ErrIllegal, "", "%s of %s is %s", id, e.About, product.Status)
+		return Refuse(ErrIllegal, "", "%s of %s is %s", id, e.About, product.Status)
 	}
 	return nil
 }
@@ -251,12 +253,12 @@ func decideApp(w World, s State, e events.Event) error {
 }
 
 func decideNewApp(w World, s State, e events.Event, id events.AppID) error {
-	app, exists, err := get[events.App](s, events.AppKey(id))
+	app, exists, err := Get[events.App](s, events.AppKey(id))
 	if err != nil {
 		return err
 	}
 	if exists {
-		return refuse(ErrIDReused, "make a new id: ids are never issued twice", "%s of %s is %s", id, e.About, installed(app))
+		return Refuse(ErrIDReused, "make a new id: ids are never issued twice", "%s of %s is %s", id, e.About, installed(app))
 	}
 	return mustBeOurs(w, e, id.String(), id.UUID())
 }
@@ -269,15 +271,15 @@ func installed(a events.App) string {
 }
 
 func decideInstalled(s State, e events.Event, id events.AppID, want bool) error {
-	app, exists, err := get[events.App](s, events.AppKey(id))
+	app, exists, err := Get[events.App](s, events.AppKey(id))
 	if err != nil {
 		return err
 	}
 	if !exists {
-		return refuse(ErrNotFound, "", "%s has no %s", e.About, id)
+		return Refuse(ErrNotFound, "", "%s has no %s", e.About, id)
 	}
 	if app.Installed != want {
-		return refuse(ErrIllegal, "", "%s of %s is %s", id, e.About, installed(app))
+		return Refuse(ErrIllegal, "", "%s of %s is %s", id, e.About, installed(app))
 	}
 	return nil
 }
@@ -291,7 +293,7 @@ func mustBeOurs(w World, e events.Event, text string, id uuid.UUID) error {
 		return err
 	}
 	if used && owner != e.About {
-		return refuse(ErrIDReused, "make a new id: ids are never issued twice", "%s was issued to another tenant", text)
+		return Refuse(ErrIDReused, "make a new id: ids are never issued twice", "%s was issued to another tenant", text)
 	}
 	return nil
 }
@@ -302,7 +304,7 @@ func mustHave(s State, e events.Event, key events.EntityKey) error {
 		return err
 	}
 	if entity == nil {
-		return refuse(ErrNotFound, "", "%s has no %s", e.About, describe(key))
+		return Refuse(ErrNotFound, "", "%s has no %s", e.About, describe(key))
 	}
 	return nil
 }
@@ -313,7 +315,7 @@ func mustNotHave(s State, e events.Event, key events.EntityKey) error {
 		return err
 	}
 	if entity != nil {
-		return refuse(ErrIllegal, "", "%s has the %s already", e.About, describe(key))
+		return Refuse(ErrIllegal, "", "%s has the %s already", e.About, describe(key))
 	}
 	return nil
 }

@@ -11,6 +11,7 @@ import (
 // decision builds one unit on a layer of its own.
 type decision struct {
 	facts      Layer
+	guard      Guard
 	base, next events.Seq
 	recorded   events.Time
 	via        string
@@ -69,6 +70,11 @@ func (d *decision) add(stored, newest events.Event, content Content) error {
 	stored.Seq, newest.Seq = d.next, d.next
 	stored.RecordedTime, stored.Via = d.recorded, d.via
 	newest.RecordedTime = d.recorded // the fold keeps it with the answer
+	if newest.Governed() {
+		if err := d.guard.Decide(d.facts, newest); err != nil {
+			return err
+		}
+	}
 	d.events = append(d.events, stored)
 	d.expected = append(d.expected, expected)
 	if err := fold(d.facts, newest, content); err != nil {
@@ -114,7 +120,7 @@ func epoch(e events.Event, head Head) error {
 			want = head.Epoch
 		}
 		if p.Epoch != want {
-			return refuse(ErrEpoch, "plan the restoration again", "%s is in epoch %d, the plan leads to %d", e.About, head.Epoch, p.Epoch)
+			return Refuse(ErrEpoch, "plan the restoration again", "%s is in epoch %d, the plan leads to %d", e.About, head.Epoch, p.Epoch)
 		}
 		return nil
 	}
@@ -125,7 +131,7 @@ func epoch(e events.Event, head Head) error {
 	if e.Epoch != 0 {
 		named = fmt.Sprintf("the event names %d", e.Epoch)
 	}
-	return refuse(ErrEpoch, "read the tenant again and name its epoch", "%s is in epoch %d, %s", e.About, head.Epoch, named)
+	return Refuse(ErrEpoch, "read the tenant again and name its epoch", "%s is in epoch %d, %s", e.About, head.Epoch, named)
 }
 
 // world answers a decision's questions from the facts.
@@ -137,7 +143,7 @@ func (w world) Exists(a events.Aggregate) (bool, error) {
 }
 
 func (w world) Claimed(claim events.Aggregate) (events.TenantID, error) {
-	c, _, err := get[events.Claim](w.facts.State(claim), events.Claim{}.EntityKey())
+	c, _, err := Get[events.Claim](w.facts.State(claim), events.Claim{}.EntityKey())
 	return c.Tenant, err
 }
 

@@ -62,21 +62,23 @@ func (e *RefusedError) Error() string {
 // Unwrap gives the sentinel.
 func (e *RefusedError) Unwrap() error { return e.Err }
 
-// refusal is a reason without the event it concerns yet.
-type refusal struct {
-	err       error
-	met, hint string
+// Refusal is a reason without the event it concerns yet.
+type Refusal struct {
+	Err  error  // a sentinel
+	Met  string // the state it met
+	Hint string // what to do next
 }
 
-func refuse(err error, hint, met string, args ...any) *refusal {
-	return &refusal{err: err, met: fmt.Sprintf(met, args...), hint: hint}
+// Refuse makes a Refusal.
+func Refuse(err error, hint, met string, args ...any) *Refusal {
+	return &Refusal{Err: err, Met: fmt.Sprintf(met, args...), Hint: hint}
 }
 
 // Error is the reason alone.
-func (r *refusal) Error() string { return fmt.Sprintf("%v: %s", r.err, r.met) }
+func (r *Refusal) Error() string { return fmt.Sprintf("%v: %s", r.Err, r.Met) }
 
 // Unwrap gives the sentinel.
-func (r *refusal) Unwrap() error { return r.err }
+func (r *Refusal) Unwrap() error { return r.Err }
 
 // Refused tells whether an error is a verdict on the event itself, which asking
 // again will not change, rather than a failure to reach one.

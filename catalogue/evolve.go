@@ -42,7 +42,11 @@ func Evolve(s State, e events.Event) error {
 	case events.ResourceDeprovisioned:
 		err = s.Delete(events.ResourceKey(p.Service, p.Kind, p.Name))
 	default:
-		err = evolveInside(s, e)
+		if e.About.Kind == events.AggregateTenant {
+			err = evolveInside(s, e)
+		} else {
+			err = evolveGoverned(s, e)
+		}
 	}
 	if err != nil {
 		return fmt.Errorf("fold %s at %d: %w", e.Type(), e.Seq, err)
@@ -57,9 +61,10 @@ func Touches(p events.Payload, kind events.EntityKind) bool {
 		return kind == events.EntityTenant || kind == events.EntityPlacement
 	case events.TenantDeleted, events.TenantRestored:
 		return kind.Of() == events.AggregateTenant
-	case events.TenantConfigured, events.TenantRenamed, events.TenantUsageReported,
-		events.TenantDeactivated, events.TenantReactivated:
+	case events.TenantConfigured, events.TenantRenamed, events.TenantUsageReported:
 		return kind == events.EntityTenant
+	case events.TenantDeactivated, events.TenantReactivated:
+		return kind == events.EntityTenant || kind == events.EntityDeactivation
 	case events.TenantRelocated:
 		return kind == events.EntityPlacement
 	case events.ProductActivated, events.ProductDeactivated, events.ProductSuspended,
@@ -81,8 +86,9 @@ func Touches(p events.Payload, kind events.EntityKind) bool {
 // evolveInside folds what happens within a living tenant.
 func evolveInside(s State, e events.Event) error {
 	switch e.Payload.(type) {
-	case events.TenantConfigured, events.TenantRenamed, events.TenantUsageReported,
-		events.TenantDeactivated, events.TenantReactivated:
+	case events.TenantDeactivated, events.TenantReactivated:
+		return evolveService(s, e)
+	case events.TenantConfigured, events.TenantRenamed, events.TenantUsageReported:
 		return change(s, events.Tenant{}.EntityKey(), func(t *events.Tenant) { evolveTenant(t, e.Payload) })
 	case events.ProductActivated, events.ProductDeactivated, events.ProductSuspended,
 		events.ProductUnsuspended, events.ProductLicenseUpdated:
@@ -96,12 +102,15 @@ func evolveInside(s State, e events.Event) error {
 	return fmt.Errorf("%w: there is no fold for %T", ErrFold, e.Payload)
 }
 
+// tenantKinds lists what a tenant is made of.
+var tenantKinds = append([]events.EntityKind{events.EntityTenant}, deletedWithTenant...)
+
 // deletedWithTenant lists what goes with a tenant's tombstone. Its record
 // stays, marked; so do its claims and its account's contacts, which are
 // aggregates of their own.
 var deletedWithTenant = []events.EntityKind{
 	events.EntityPlacement, events.EntityProduct, events.EntityApp,
-	events.EntityMember, events.EntityGroup, events.EntityResource,
+	events.EntityMember, events.EntityGroup, events.EntityResource, events.EntityDeactivation,
 }
 
 func evolveLife(s State, e events.Event) error {
@@ -122,7 +131,7 @@ func evolveLife(s State, e events.Event) error {
 		return change(s, events.Tenant{}.EntityKey(), func(t *events.Tenant) { t.Status = events.TenantStatusDeleted })
 	case events.TenantRestored:
 		if p.Part == 1 {
-			if err := clearAll(s, events.EntityKinds); err != nil {
+			if err := clearAll(s, tenantKinds); err != nil {
 				return err
 			}
 		}
@@ -183,6 +192,18 @@ func evolveTenant(t *events.Tenant, payload events.Payload) {
 	}
 }
 
+// evolveService takes a tenant out of service, or puts it back.
+func evolveService(s State, e events.Event) error {
+	err := change(s, events.Tenant{}.EntityKey(), func(t *events.Tenant) { evolveTenant(t, e.Payload) })
+	if _, out := e.Payload.(events.TenantDeactivated); err == nil && out {
+		return s.Put(events.Deactivation{Since: e.RecordedTime})
+	}
+	if err != nil {
+		return err
+	}
+	return s.Delete(events.Deactivation{}.EntityKey())
+}
+
 // configured never changes the map it is given: entities are immutable. An
 // empty map is nil, so that equal settings have equal bytes.
 func configured[V any](have, set map[string]V, unset []string) map[string]V {
@@ -224,7 +245,7 @@ func activateProduct(s State, p events.ProductActivated) error {
 	if !s.Keeps(events.EntityProduct) {
 		return nil
 	}
-	x, _, err := get[events.Product](s, events.ProductKey(p.Product))
+	x, _, err := Get[events.Product](s, events.ProductKey(p.Product))
 	if err != nil {
 		return err
 	}
@@ -275,7 +296,7 @@ func setGroup(s State, p events.IdentityGroupSet) error {
 	if !s.Keeps(events.EntityGroup) {
 		return nil
 	}
-	g, _, err := get[events.Group](s, events.GroupKey(p.Group))
+	g, _, err := Get[events.Group](s, events.GroupKey(p.Group))
 	if err != nil {
 		return err
 	}
@@ -315,7 +336,7 @@ func change[E events.Entity](s State, key events.EntityKey, f func(*E)) error {
 	if !s.Keeps(key.Kind) {
 		return nil
 	}
-	entity, found, err := get[E](s, key)
+	entity, found, err := Get[E](s, key)
 	if err != nil {
 		return err
 	}

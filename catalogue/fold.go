@@ -157,6 +157,18 @@ func Quarantine(f Facts, s events.Stored) error {
 	return f.PutHead(s.About, h)
 }
 
+// Pass moves the head of an aggregate past an event that may not stand there and is not
+// folded.
+func Pass(f Facts, s events.Stored) error {
+	h, err := f.Head(s.About)
+	if err != nil {
+		return err
+	}
+	h.Seq = s.Seq
+	h.Version++
+	return f.PutHead(s.About, h)
+}
+
 // issues is the id a payload brings into being, unless it had been before.
 func issues(p events.Payload) (uuid.UUID, bool) {
 	switch p := p.(type) {

@@ -117,6 +117,7 @@ type Config struct {
 	Store Store
 	Seal  Sealer
 	Clock func() time.Time // recorded times
+	Guard Guard            // nil: tombstones take the delete role and nothing else
 }
 
 // Validate names everything that is missing.
@@ -167,7 +168,10 @@ func Open(ctx context.Context, c Config) (*Service, error) {
 	if err := c.Validate(); err != nil {
 		return nil, err
 	}
-	w := &writer{log: c.Log, store: c.Store, clock: c.Clock}
+	w := &writer{log: c.Log, store: c.Store, guard: c.Guard, clock: c.Clock}
+	if w.guard == nil {
+		w.guard = noGuard{}
+	}
 	if err := w.catchUp(ctx); err != nil {
 		return nil, fmt.Errorf("open the catalogue: %w", err)
 	}
@@ -245,7 +249,7 @@ func check(c Credential, r Request) error {
 		return fmt.Errorf("%w: a request without events", events.ErrMalformed)
 	}
 	if r.Recorded != nil && !c.Has(RoleInternal) {
-		return refuse(ErrForbidden, "import the log it stands in", "%s may not say when an event was recorded", c.Via)
+		return Refuse(ErrForbidden, "import the log it stands in", "%s may not say when an event was recorded", c.Via)
 	}
 	if n := len(r.Events); n > events.MaxUnitEvents {
 		return fmt.Errorf("%w: the unit has %d events, at most %d are allowed", events.ErrTooLarge, n, events.MaxUnitEvents)
@@ -253,13 +257,13 @@ func check(c Credential, r Request) error {
 	ids := make(map[events.EventID]bool, len(r.Events))
 	for _, e := range r.Events {
 		if ids[e.ID] {
-			return refuse(ErrIDReused, "make an id for each event of the unit", "%s stands in the unit twice", e.ID)
+			return Refuse(ErrIDReused, "make an id for each event of the unit", "%s stands in the unit twice", e.ID)
 		}
 		ids[e.ID] = true
 		if err := e.Validate(); err != nil {
 			return err
 		}
-		if e.About != r.Events[0].About {
+		if e.About != r.Events[0].About && !c.Has(RoleInternal) {
 			return fmt.Errorf("%w: a unit is about one aggregate, this one about %s and %s", events.ErrMalformed, r.Events[0].About, e.About)
 		}
 		if err := authorise(c, e); err != nil {
@@ -307,9 +311,9 @@ func authorise(c Credential, e events.Event) error {
 	case c.Has(RoleInternal):
 		return nil
 	case e.Type().Internal():
-		return refuse(ErrForbidden, "use the restore command", "%s is written by the catalogue itself", e.Type())
+		return Refuse(ErrForbidden, "use the command it belongs to", "%s is written by the catalogue itself", e.Type())
 	case e.Type().Tombstone() && !c.Has(RoleDelete):
-		return refuse(ErrForbidden, "a credential with the delete role is needed", "%s may not delete", c.Via)
+		return Refuse(ErrForbidden, "a credential with the delete role is needed", "%s may not delete", c.Via)
 	}
 	return nil
 }
@@ -369,9 +373,9 @@ func refusedVerdict(r Request, err error) Verdict {
 // refusedEvent says which event an error is about, where it does not yet.
 func refusedEvent(e events.Event, h Head, err error) Verdict {
 	v := Verdict{ID: e.ID, Epoch: h.Epoch, Err: err}
-	if reason, ok := errors.AsType[*refusal](err); ok {
+	if reason, ok := errors.AsType[*Refusal](err); ok {
 		v.Err = &RefusedError{
-			Type: e.Type(), ID: e.ID, About: e.About, Err: reason.err, Met: reason.met, Hint: reason.hint,
+			Type: e.Type(), ID: e.ID, About: e.About, Err: reason.Err, Met: reason.Met, Hint: reason.Hint,
 			Epoch: h.Epoch, Last: h.Seq,
 		}
 	}

@@ -149,7 +149,7 @@ func TestUnits(t *testing.T) {
 	before := len(s.events())
 	isErr(t, s.ask(one(a, b, event("x", about(1), reactivate))), catalogue.ErrIllegal)
 	isErr(t, s.ask(one(a, a)), catalogue.ErrIDReused)
-	isErr(t, s.ask(one(a, event("y", about(2), activated))), events.ErrMalformed)
+	isErr(t, s.service.Publish(t.Context(), catalogue.Credential{Via: "commerce"}, one(a, event("y", about(2), activated)))[0], events.ErrMalformed)
 	isErr(t, s.ask(one()), events.ErrMalformed)
 	if n := len(s.events()); n != before {
 		t.Fatalf("%d events of refused units were written", n-before)

@@ -109,8 +109,8 @@ func (m MapState) Digest() (sum [sha256.Size]byte, err error) {
 	return sum, nil
 }
 
-// get reads an entity of a known type.
-func get[E events.Entity](s State, key events.EntityKey) (entity E, found bool, err error) {
+// Get reads an entity of a known type.
+func Get[E events.Entity](s State, key events.EntityKey) (entity E, found bool, err error) {
 	got, err := s.Get(key)
 	if err != nil || got == nil {
 		return entity, false, err

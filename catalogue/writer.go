@@ -2,6 +2,7 @@ package catalogue
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -16,6 +17,7 @@ const maxRedecide = 100
 type writer struct {
 	log   Log
 	store Store
+	guard Guard
 	clock func() time.Time
 
 	recorded events.Time // of the last event: recorded times never run backwards
@@ -58,14 +60,7 @@ func (w *writer) noteRecorded(stored []events.Stored) error {
 func (w *writer) foldStored(stored []events.Stored) error {
 	layer := w.store.Begin()
 	for _, s := range stored {
-		e, err := events.Decode(s)
-		if err != nil {
-			err = Quarantine(layer, s)
-		} else {
-			w.recorded = max(w.recorded, e.RecordedTime)
-			err = Fold(layer, e)
-		}
-		if err != nil {
+		if err := w.foldOne(layer, s); err != nil {
 			return err
 		}
 	}
@@ -75,6 +70,35 @@ func (w *writer) foldStored(stored []events.Stored) error {
 		return err
 	}
 	return nil
+}
+
+// foldOne folds an event that somebody has appended, if it may stand there.
+func (w *writer) foldOne(layer Layer, s events.Stored) error {
+	e, err := events.Decode(s)
+	if err != nil {
+		return Quarantine(layer, s)
+	}
+	w.recorded = max(w.recorded, e.RecordedTime)
+	if e.Governed() {
+		err := w.guard.Vouch(layer, e)
+		if _, refused := errors.AsType[*Refusal](err); refused {
+			return putOut(layer, s)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return Fold(layer, e)
+}
+
+// putOut deals with an event that may not stand where it does. A tenant is quarantined:
+// somebody has to look. Of what governs deletions the event is passed over, so that the
+// rules stay in force.
+func putOut(layer Layer, s events.Stored) error {
+	if s.About.Kind == events.AggregateTenant {
+		return Quarantine(layer, s)
+	}
+	return Pass(layer, s)
 }
 
 // ask is one request in a batch, with where its answer goes.
@@ -122,7 +146,7 @@ func (w *writer) decide(layer Layer, a *ask, base, next events.Seq) outcome {
 		return answered
 	}
 	inner := layer.Begin()
-	d := &decision{facts: inner, base: base, next: next}
+	d := &decision{facts: inner, guard: w.guard, base: base, next: next}
 	d.recorded, d.via = w.stamp(a)
 	for i, e := range own {
 		if err := d.take(e, a.request.content[i]); err != nil {
@@ -165,7 +189,7 @@ func (w *writer) repeat(layer Layer, a *ask, head Head, base events.Seq) (bool, 
 			continue
 		}
 		if first.Content != a.request.content[i] {
-			err := refuse(ErrIDReused, "make a new id for a new event", "%s stands at %d with other content", e.ID, first.Seq)
+			err := Refuse(ErrIDReused, "make a new id for a new event", "%s stands at %d with other content", e.ID, first.Seq)
 			*a.verdict = refusedEvent(e, head, err)
 			return true, answered
 		}
@@ -176,7 +200,7 @@ func (w *writer) repeat(layer Layer, a *ask, head Head, base events.Seq) (bool, 
 	case seen == 0:
 		return false, answered
 	case seen < len(own):
-		err := refuse(ErrIDReused, "send the unit as it was", "%d of the unit's %d events are stored already", seen, len(own))
+		err := Refuse(ErrIDReused, "send the unit as it was", "%d of the unit's %d events are stored already", seen, len(own))
 		*a.verdict = refusedEvent(own[len(own)-1], head, err)
 		return true, answered
 	case answer.Seq > base:
@@ -200,7 +224,7 @@ func (w *writer) repeat(layer Layer, a *ask, head Head, base events.Seq) (bool, 
 // pinned holds the request against the Seq its caller expects.
 func pinned(r Request, about events.Aggregate, head Head) error {
 	if head.Quarantined != 0 {
-		return refuse(ErrQuarantined, "run verify and mend the log's reader first", "%s holds an event at %d that cannot be read", about, head.Quarantined)
+		return Refuse(ErrQuarantined, "run verify and mend the log's reader first", "%s holds an event at %d that cannot be read", about, head.Quarantined)
 	}
 	if r.Expect != nil && *r.Expect != head.Seq {
 		return &events.ConflictError{About: about, Expected: *r.Expect, Actual: head.Seq}

@@ -111,6 +111,25 @@ func Decode(s Stored) (Event, error) {
 	return e, nil
 }
 
+// ClonePayload is a copy of a payload that shares nothing with it.
+func ClonePayload(p Payload) (Payload, error) {
+	d, err := lookup(p.EventType())
+	if err != nil {
+		return nil, err
+	}
+	w := wire.NewWriter()
+	defer w.Release()
+	d.write(w, p)
+	raw, err := w.Written()
+	if err != nil {
+		return nil, fmt.Errorf("copy a %s: %w", p.EventType(), err)
+	}
+	r := wire.NewReader(raw)
+	defer r.Release()
+	out := d.read(r)
+	return out, r.End()
+}
+
 // Marshal is the canonical msgpack form of v.
 func Marshal(v wire.Fields) ([]byte, error) { return wire.Marshal(v) }
 

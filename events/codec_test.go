@@ -292,6 +292,10 @@ func TestStoredFormIsSmall(t *testing.T) {
 func TestEntities(t *testing.T) {
 	t.Parallel()
 	product, app := events.DeriveID[events.ProductID]("p"), events.DeriveID[events.AppID]("a")
+	plan, mark := events.DeriveID[events.PlanID]("p"), events.Mark{Seq: 8, Time: 9}
+	approval := readGolden(t, "deletion.approved.v1").event.Payload.(events.DeletionApproved).Approval
+	proposed := readGolden(t, "policy.proposed.v1").event.Payload.(events.PolicyProposed)
+	passage := events.Passage{Plan: plan, Kind: events.DeletionOfTenants, Wave: 2, Targets: 3, Owners: true, Mark: mark}
 	all := events.Entities{
 		events.Tenant{
 			URL: "a.b", CloudID: uuid.MustParse(tenantUUID), Account: events.DeriveID[events.AccountID]("a"), Tier: "free", Internal: true,
@@ -308,6 +312,23 @@ func TestEntities(t *testing.T) {
 		events.Contact{Kind: events.ContactBilling, Place: 300, Name: "N", Email: "e@f", Phone: "1", Verified: 5},
 		events.Claim{Kind: events.ClaimURL, Value: "a.b", Tenant: aTenant()},
 		events.Restoration{Mode: events.Rewind, Cut: 1, AsOf: 2, Cause: events.Cause{Runs: []events.RunID{events.DeriveID[events.RunID]("r")}, Actors: []string{"a"}}, Targets: 3, Finished: true},
+		events.Deletion{
+			Plan: readGolden(t, "deletion.planned.v1").event.Payload.(events.DeletionPlanned), Hash: []byte{1}, Planned: mark,
+			Approvals: []events.Given{{Approval: approval, Mark: mark}}, Confirmed: readGolden(t, "deletion.confirmed.v1").event.Payload.(events.DeletionConfirmed),
+			Rehearsed: readGolden(t, "deletion.rehearsed.v1").event.Payload.(events.DeletionRehearsed), Rehearsal: mark, Executor: "e", Started: mark,
+			Checked: []events.DeletionWaveChecked{{Wave: 1, Gone: 2, Kept: 3, Strays: 4, Healthy: true, Detail: "d"}}, LastCheck: mark,
+			Finished: events.DeletionFinished{Done: true, Why: "w"}, Ended: mark,
+		},
+		events.Door{
+			Open: []events.Admitted{{Plan: plan, Kind: events.DeletionOfApps, Expires: 5, Mark: mark}}, Halt: events.DoorHalted{Cause: events.HaltLag, Detail: "d"},
+			Halted: mark, Last: mark, Held: []events.RestoreID{events.DeriveID[events.RestoreID]("r")}, Recent: []events.Passage{passage},
+		},
+		passage,
+		events.InForce{Version: 2, Policy: proposed.Policy, Since: mark},
+		events.Proposal{Proposed: proposed, Mark: mark, Approvals: []events.Given{{Approval: approval, Mark: mark}}},
+		events.Clock{Last: 5, Skips: []events.Skipped{{At: 6, For: 7}}},
+		events.Liens{Liens: []events.Lien{{Matter: "m", Reason: "r", Since: mark}}},
+		events.Deactivation{Since: 5},
 	}
 	var kinds []events.EntityKind
 	var last []byte

@@ -4,14 +4,16 @@
 // # Events, aggregates, subjects
 //
 // An [Event] is a fact about one [Aggregate]: a tenant, an account, a claim (of
-// a URL or a cloud id) or a restoration. A tenant's products, apps, members and
-// resources belong to the tenant. In the log an event stands on the subject
+// a URL or a cloud id), a restoration, a deletion (a plan and what became of it) or
+// the liens on a tenant. A tenant's products, apps, members and resources belong to the
+// tenant. Of four aggregates there is one each: the door, which everything deleted goes
+// through, the policy, the clock, the alarms. In the log an event stands on the subject
 //
 //	catalogue.<kind>.<id>
 //
-// where kind is tenant, account, claim or restoration, and id the text form of
-// the aggregate: tenant_…, account_…, restore_…, or claim_ and 32 hex digits of
-// a hash, so that no URL gets into a subject. The live feed repeats each event
+// where kind is that of the aggregate and id its text form: tenant_…, account_…,
+// restore_…, plan_…, lien_…, the kind itself where there is one only, or claim_ and 32
+// hex digits of a hash, so that no URL gets into a subject. The live feed repeats each event
 // on catalogue.feed.<kind>.<id>.
 //
 // An [ID] is a UUID; its text form is a TypeID: the kind, an underscore and 26

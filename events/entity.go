@@ -23,12 +23,24 @@ const (
 
 	EntityClaim       EntityKind = 'J' // one: who holds a URL or a cloud id
 	EntityRestoration EntityKind = 'K' // one: a restoration as far as it is known
+
+	EntityDeletion EntityKind = 'L' // one: a plan and what became of it
+	EntityDoor     EntityKind = 'M' // one: what is open, held, halted
+	EntityPassage  EntityKind = 'N' // by plan and wave
+	EntityPolicy   EntityKind = 'O' // one: the policy in force
+	EntityProposal EntityKind = 'P' // one: the policy proposed
+	EntityClock    EntityKind = 'Q' // one
+	EntityLiens    EntityKind = 'R' // one
+
+	EntityDeactivation EntityKind = 'S' // of a tenant, one: since when it is out of service
 )
 
 // EntityKinds lists every kind in key order.
 var EntityKinds = []EntityKind{
 	EntityTenant, EntityPlacement, EntityProduct, EntityApp, EntityMember, EntityGroup, EntityResource,
 	EntityAccount, EntityContact, EntityClaim, EntityRestoration,
+	EntityDeletion, EntityDoor, EntityPassage, EntityPolicy, EntityProposal, EntityClock, EntityLiens,
+	EntityDeactivation,
 }
 
 // String is the kind's name in JSON.
@@ -48,7 +60,17 @@ func (k EntityKind) Of() AggregateKind {
 		return AggregateClaim
 	case EntityRestoration:
 		return AggregateRestoration
-	case EntityTenant, EntityPlacement, EntityProduct, EntityApp, EntityMember, EntityGroup, EntityResource:
+	case EntityDeletion:
+		return AggregateDeletion
+	case EntityDoor, EntityPassage:
+		return AggregateDoor
+	case EntityPolicy, EntityProposal:
+		return AggregatePolicy
+	case EntityClock:
+		return AggregateClock
+	case EntityLiens:
+		return AggregateLien
+	case EntityTenant, EntityPlacement, EntityProduct, EntityApp, EntityMember, EntityGroup, EntityResource, EntityDeactivation:
 	}
 	return AggregateTenant
 }
@@ -92,6 +114,11 @@ type Tenant struct {
 	Flags        map[string]bool   `json:"flags,omitzero"`
 	ActiveUsers  uint64            `json:"active_users,omitzero"`
 	LastActivity Time              `json:"last_activity,omitzero"`
+}
+
+// Deactivation is since when a tenant is out of service.
+type Deactivation struct {
+	Since Time `json:"since"` // recorded
 }
 
 // Placement is where a tenant lives.
@@ -217,6 +244,9 @@ type Restoration struct {
 
 // EntityKey places the record: there is one.
 func (Tenant) EntityKey() EntityKey { return EntityKey{Kind: EntityTenant} }
+
+// EntityKey places the deactivation: there is one.
+func (Deactivation) EntityKey() EntityKey { return EntityKey{Kind: EntityDeactivation} }
 
 // EntityKey places the placement: there is one.
 func (Placement) EntityKey() EntityKey { return EntityKey{Kind: EntityPlacement} }

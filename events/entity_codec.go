@@ -27,6 +27,16 @@ var entityKinds = map[EntityKind]*entityKindInfo{
 
 	EntityClaim:       entityKind[Claim]("claim"),
 	EntityRestoration: entityKind[Restoration]("restoration"),
+
+	EntityDeletion: entityKind[Deletion]("deletion"),
+	EntityDoor:     entityKind[Door]("door"),
+	EntityPassage:  entityKind[Passage]("passage"),
+	EntityPolicy:   entityKind[InForce]("policy"),
+	EntityProposal: entityKind[Proposal]("proposal"),
+	EntityClock:    entityKind[Clock]("clock"),
+	EntityLiens:    entityKind[Liens]("liens"),
+
+	EntityDeactivation: entityKind[Deactivation]("deactivation"),
 }
 
 func entityKind[E Entity, P interface {

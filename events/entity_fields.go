@@ -27,6 +27,22 @@ func kindOf(e Entity) EntityKind {
 		return EntityClaim
 	case Restoration:
 		return EntityRestoration
+	case Deletion:
+		return EntityDeletion
+	case Door:
+		return EntityDoor
+	case Passage:
+		return EntityPassage
+	case InForce:
+		return EntityPolicy
+	case Proposal:
+		return EntityProposal
+	case Clock:
+		return EntityClock
+	case Liens:
+		return EntityLiens
+	case Deactivation:
+		return EntityDeactivation
 	}
 	return 0
 }
@@ -45,6 +61,9 @@ func (t *Tenant) Fields(w *wire.Coder) {
 	wire.Uint(w, &t.ActiveUsers)
 	wire.Int(w, &t.LastActivity)
 }
+
+// Fields lists the fields in the order of the wire.
+func (d *Deactivation) Fields(w *wire.Coder) { wire.Int(w, &d.Since) }
 
 // Fields lists the fields in the order of the wire.
 func (p *Placement) Fields(w *wire.Coder) {

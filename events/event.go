@@ -35,6 +35,21 @@ type Event struct {
 // Type is the type of the payload.
 func (e Event) Type() Type { return e.Payload.EventType() }
 
+// Governed tells whether the rules of deletion have a say about the event: it is a
+// tombstone, or one of those that lead to it.
+func (e Event) Governed() bool {
+	switch e.About.Kind {
+	case AggregateDeletion, AggregateDoor, AggregatePolicy, AggregateClock, AggregateAlarm, AggregateLien:
+		return true
+	case AggregateTenant, AggregateAccount, AggregateClaim, AggregateRestoration:
+	}
+	switch e.Payload.(type) {
+	case TenantDeleted, AppUninstalled:
+		return true
+	}
+	return false
+}
+
 // MaxEventBytes bounds the stored form of one event: well below the bus's
 // limit of 1 MiB a message.
 const MaxEventBytes = 768 << 10

@@ -163,7 +163,7 @@ func TestSchemasAndGoldenFilesAreThoseOfTheRegistry(t *testing.T) {
 
 func TestTypesAreNamedAsTheyAre(t *testing.T) {
 	t.Parallel()
-	name := regexp.MustCompile(`^(account|tenant|product|app|identity|resource|claim|restoration)\.[a-z]+(_[a-z]+)*\.v[1-9]$`)
+	name := regexp.MustCompile(`^(account|tenant|product|app|identity|resource|claim|restoration|deletion|door|policy|clock|alarm|lien)\.[a-z]+(_[a-z]+)*\.v[1-9]$`)
 	for _, eventType := range events.Types() {
 		if !name.MatchString(string(eventType)) || eventType.About().String() == "unknown" {
 			t.Errorf("%s about a %s", eventType, eventType.About())

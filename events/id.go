@@ -25,6 +25,7 @@ type (
 	runKind     struct{}
 	planKind    struct{}
 	restoreKind struct{}
+	lienKind    struct{}
 )
 
 func (tenantKind) prefix() string  { return "tenant" }
@@ -35,11 +36,12 @@ func (eventKind) prefix() string   { return "event" }
 func (runKind) prefix() string     { return "run" }
 func (planKind) prefix() string    { return "plan" }
 func (restoreKind) prefix() string { return "restore" }
+func (lienKind) prefix() string    { return "lien" }
 
 type idKind interface{ prefix() string }
 
 // idPrefixes lists every kind of id, for naming the wrong one in an error.
-var idPrefixes = []string{"tenant", "account", "product", "app", "event", "run", "plan", "restore"}
+var idPrefixes = []string{"tenant", "account", "product", "app", "event", "run", "plan", "restore", "lien"}
 
 // ID is an identifier of one kind: a UUID (version 7 when made here) whose
 // text form is a TypeID, e.g. tenant_01jc3rk3vefkht2s3cqm8wd5tb. Ids are never
@@ -64,6 +66,8 @@ type (
 	PlanID = ID[planKind]
 	// RestoreID names a restoration.
 	RestoreID = ID[restoreKind]
+	// LienID names the liens on a tenant, under the tenant's own UUID.
+	LienID = ID[lienKind]
 )
 
 // IDFromUUID wraps a UUID made elsewhere.

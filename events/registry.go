@@ -59,6 +59,33 @@ var registry = map[Type]*definition{
 
 	"restoration.planned.v1":  define[RestorationPlanned](AggregateRestoration).asInternal(),
 	"restoration.finished.v1": define[RestorationFinished](AggregateRestoration).asInternal(),
+
+	"deletion.planned.v1":      define[DeletionPlanned](AggregateDeletion).asInternal(),
+	"deletion.approved.v1":     define[DeletionApproved](AggregateDeletion).asInternal(),
+	"deletion.confirmed.v1":    define[DeletionConfirmed](AggregateDeletion).asInternal(),
+	"deletion.rehearsed.v1":    define[DeletionRehearsed](AggregateDeletion).asInternal(),
+	"deletion.started.v1":      define[DeletionStarted](AggregateDeletion).asInternal(),
+	"deletion.wave_checked.v1": define[DeletionWaveChecked](AggregateDeletion).asInternal(),
+	"deletion.finished.v1":     define[DeletionFinished](AggregateDeletion).asInternal(),
+	"deletion.refused.v1":      define[DeletionRefused](AggregateDeletion).asInternal(),
+
+	"door.admitted.v1": define[DoorAdmitted](AggregateDoor).asInternal(),
+	"door.passed.v1":   define[DoorPassed](AggregateDoor).asInternal(),
+	"door.left.v1":     define[DoorLeft](AggregateDoor).asInternal(),
+	"door.halted.v1":   define[DoorHalted](AggregateDoor).asInternal(),
+	"door.reopened.v1": define[DoorReopened](AggregateDoor).asInternal(),
+	"door.held.v1":     define[DoorHeld](AggregateDoor).asInternal(),
+	"door.released.v1": define[DoorReleased](AggregateDoor).asInternal(),
+
+	"policy.proposed.v1": define[PolicyProposed](AggregatePolicy).asInternal(),
+	"policy.approved.v1": define[PolicyApproved](AggregatePolicy).asInternal(),
+	"policy.changed.v1":  define[PolicyChanged](AggregatePolicy).asInternal(),
+
+	"clock.ticked.v1": define[ClockTicked](AggregateClock).asInternal(),
+	"alarm.raised.v1": define[AlarmRaised](AggregateAlarm).asInternal(),
+
+	"lien.placed.v1": define[LienPlaced](AggregateLien).asInternal(),
+	"lien.lifted.v1": define[LienLifted](AggregateLien).asInternal(),
 }
 
 func define[T Payload, P interface {

@@ -21,7 +21,33 @@ const (
 	AggregateAccount     AggregateKind = 'a'
 	AggregateClaim       AggregateKind = 'c'
 	AggregateRestoration AggregateKind = 'r'
+	AggregateDeletion    AggregateKind = 'd' // a plan and what became of it
+	AggregateLien        AggregateKind = 'l' // of a tenant, under the tenant's UUID
 )
+
+// The aggregates of which there is one each.
+const (
+	AggregateDoor   AggregateKind = 'D' // what everything that is deleted goes through
+	AggregatePolicy AggregateKind = 'P' // what deletions are held against
+	AggregateClock  AggregateKind = 'T' // ticks, by which time is counted that a clock cannot jump over
+	AggregateAlarm  AggregateKind = 'W' // what the watcher has seen
+)
+
+// AggregateKinds lists every kind.
+var AggregateKinds = []AggregateKind{
+	AggregateTenant, AggregateAccount, AggregateClaim, AggregateRestoration, AggregateDeletion, AggregateLien,
+	AggregateDoor, AggregatePolicy, AggregateClock, AggregateAlarm,
+}
+
+// Alone tells whether there is one aggregate of the kind only, which has no id.
+func (k AggregateKind) Alone() bool {
+	switch k {
+	case AggregateDoor, AggregatePolicy, AggregateClock, AggregateAlarm:
+		return true
+	case AggregateTenant, AggregateAccount, AggregateClaim, AggregateRestoration, AggregateDeletion, AggregateLien:
+	}
+	return false
+}
 
 // String is the subject token.
 func (k AggregateKind) String() string {
@@ -34,6 +60,18 @@ func (k AggregateKind) String() string {
 		return "claim"
 	case AggregateRestoration:
 		return "restoration"
+	case AggregateDeletion:
+		return "deletion"
+	case AggregateLien:
+		return "lien"
+	case AggregateDoor:
+		return "door"
+	case AggregatePolicy:
+		return "policy"
+	case AggregateClock:
+		return "clock"
+	case AggregateAlarm:
+		return "alarm"
 	}
 	return "unknown"
 }
@@ -53,6 +91,15 @@ func OfAccount(id AccountID) Aggregate { return Aggregate{AggregateAccount, id.U
 
 // OfRestoration is the aggregate of a restoration.
 func OfRestoration(id RestoreID) Aggregate { return Aggregate{AggregateRestoration, id.UUID()} }
+
+// OfDeletion is the aggregate of a plan.
+func OfDeletion(id PlanID) Aggregate { return Aggregate{AggregateDeletion, id.UUID()} }
+
+// OfLiens is the aggregate of the liens on a tenant.
+func OfLiens(id TenantID) Aggregate { return Aggregate{AggregateLien, id.UUID()} }
+
+// TheOne is the aggregate of a kind that there is one of.
+func TheOne(kind AggregateKind) Aggregate { return Aggregate{Kind: kind} }
 
 // OfClaim is the aggregate of a claim: the first 16 bytes of a hash over what
 // is claimed, so that a URL never reaches a subject as it is.
@@ -84,6 +131,14 @@ func (a Aggregate) Restoration() RestoreID {
 	return IDFromUUID[RestoreID](a.ID)
 }
 
+// Plan is the plan's id, or the zero ID for any other aggregate.
+func (a Aggregate) Plan() PlanID {
+	if a.Kind != AggregateDeletion {
+		return PlanID{}
+	}
+	return IDFromUUID[PlanID](a.ID)
+}
+
 // IsZero tells whether the aggregate is none.
 func (a Aggregate) IsZero() bool { return a == Aggregate{} }
 
@@ -108,8 +163,14 @@ func (a Aggregate) appendTo(dst []byte) []byte {
 		return a.Account().appendTo(dst)
 	case AggregateRestoration:
 		return a.Restoration().appendTo(dst)
+	case AggregateDeletion:
+		return a.Plan().appendTo(dst)
+	case AggregateLien:
+		return IDFromUUID[LienID](a.ID).appendTo(dst)
 	case AggregateClaim:
 		return hex.AppendEncode(append(dst, "claim_"...), a.ID[:])
+	case AggregateDoor, AggregatePolicy, AggregateClock, AggregateAlarm:
+		return append(dst, a.Kind.String()...)
 	}
 	return dst
 }
@@ -127,6 +188,11 @@ func (a *Aggregate) UnmarshalText(text []byte) error {
 // ParseAggregate reads the text form of a tenant, account, restoration or
 // claim.
 func ParseAggregate(text string) (Aggregate, error) {
+	for _, kind := range AggregateKinds {
+		if kind.Alone() && text == kind.String() {
+			return TheOne(kind), nil
+		}
+	}
 	prefix, rest, _ := strings.Cut(text, "_")
 	switch prefix {
 	case "account":
@@ -135,6 +201,12 @@ func ParseAggregate(text string) (Aggregate, error) {
 	case "restore":
 		id, err := ParseID[RestoreID](text)
 		return OfRestoration(id), err
+	case "plan":
+		id, err := ParseID[PlanID](text)
+		return OfDeletion(id), err
+	case "lien":
+		id, err := ParseID[LienID](text)
+		return Aggregate{AggregateLien, id.UUID()}, err
 	case "claim":
 		var u uuid.UUID
 		raw, err := hex.DecodeString(rest)

@@ -130,7 +130,7 @@ const (
 // Filter selects events; what is empty does not filter.
 type Filter struct {
 	About events.Aggregate `json:"subject,omitzero"` // one tenant or account
-	Kinds []string         `json:"kinds,omitzero"`   // tenant, account, claim, restoration
+	Kinds []string         `json:"kinds,omitzero"`   // of events.AggregateKinds
 	Types []events.Type    `json:"types,omitzero"`
 }
 

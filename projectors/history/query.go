@@ -10,7 +10,7 @@ import (
 
 // Query selects events: all conditions that are set must hold.
 type Query struct {
-	About events.Aggregate // one tenant, account, claim or restoration
+	About events.Aggregate // one aggregate
 	Run   events.RunID
 	Actor string
 	Type  events.Type

@@ -67,7 +67,10 @@ func (s *Server) feedRequest(r *request) (req client.ReadRequest, err error) {
 	after := q.seq("after_seq")
 	req.Filter.About = into[events.Aggregate](q, "subject")
 	req.Filter.Kinds = q.list("kind")
-	kinds := []string{"tenant", "account", "claim", "restoration"}
+	var kinds []string
+	for _, kind := range events.AggregateKinds {
+		kinds = append(kinds, kind.String())
+	}
 	for _, kind := range req.Filter.Kinds {
 		if !slices.Contains(kinds, kind) {
 			q.fail("kind", "is %.30q; there are %v", kind, kinds)

@@ -1,0 +1,279 @@
+package deletion
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/google/uuid"
+
+	"tenantcatalogue/catalogue"
+	"tenantcatalogue/events"
+)
+
+// Publisher is the write side: catalogue.Service.
+type Publisher interface {
+	Publish(ctx context.Context, c catalogue.Credential, requests ...catalogue.Request) []catalogue.Verdict
+}
+
+// Rehearsal deletes and restores a plan's targets on a scratch copy made of their
+// history, and tells what came of it.
+type Rehearsal func(ctx context.Context, id events.PlanID, plan events.DeletionPlanned) (events.DeletionRehearsed, error)
+
+// Recount reads, apart from whatever executes, what became of a plan's targets since one
+// of its waves passed: Gone, Kept, and Strays, which are tombstones of the kind that stand
+// in no wave.
+type Recount func(ctx context.Context, d events.Deletion, passage events.Passage) (events.DeletionWaveChecked, error)
+
+// Check asks one health check of the policy. The error says what is bad, and matches
+// ErrSilent when there was no answer.
+type Check func(ctx context.Context, check string, id events.PlanID, wave int) error
+
+// ErrSilent is returned by a Check that got no answer, which is as bad as a bad one.
+var ErrSilent = errors.New("no answer")
+
+// Config is what an Engine is made of; all of it is needed.
+type Config struct {
+	Service Publisher
+	Look    func(ctx context.Context, f func(Lookup) error) error // as of the last event
+	Rehearsal
+	Recount
+	Check
+	Clock func() time.Time
+	NewID func() (uuid.UUID, error) // of plans and events
+}
+
+// Engine plans and executes deletions. Its methods may be called side by side; whatever
+// they append is held against the rules by the write side.
+type Engine struct{ cfg Config }
+
+// New makes an Engine.
+func New(cfg Config) *Engine { return &Engine{cfg: cfg} }
+
+var executor = catalogue.Credential{Via: "deletion", Roles: []catalogue.Role{catalogue.RoleInternal}}
+
+func (e *Engine) now() events.Time { return events.TimeOf(e.cfg.Clock()) }
+
+// Planned is a plan with its id.
+type Planned struct {
+	ID       events.PlanID          `json:"plan"`
+	Deletion events.DeletionPlanned `json:"deletion"`
+	Hash     []byte                 `json:"hash"`
+}
+
+// Plan resolves a list and stores the plan. When targets are at fault the error is a
+// *Refused, which is recorded, and nothing else happens. When it is not known whether the
+// plan was stored, it comes with the error.
+func (e *Engine) Plan(ctx context.Context, ask Ask) (out Planned, err error) {
+	if out.ID, err = events.NewID[events.PlanID](e.cfg.NewID); err != nil {
+		return out, err
+	}
+	err = e.cfg.Look(ctx, func(look Lookup) (err error) {
+		out.Deletion, err = Resolve(ctx, look, ask, e.now())
+		return err
+	})
+	if refused, ok := errors.AsType[*Refused](err); ok {
+		return Planned{}, errors.Join(err, e.do(ctx, ask.Submitter, events.OfDeletion(out.ID), events.DeletionRefused{
+			Kind: refused.Kind, Author: ask.Author, Targets: uint32(refused.Targets), Reasons: refused.Reasons[:min(len(refused.Reasons), maxReasons)],
+		}))
+	}
+	if err == nil {
+		out.Hash, err = out.Deletion.Hash(out.ID)
+	}
+	if err != nil {
+		return Planned{}, err
+	}
+	a := e.by(ask.Submitter)
+	a.plan(out.ID, out.Deletion)
+	return out, a.publish(ctx)
+}
+
+// maxReasons is how many reasons the record of a refusal has.
+const maxReasons = 64
+
+// Deletion is a plan and what became of it.
+func (e *Engine) Deletion(ctx context.Context, id events.PlanID) (d events.Deletion, err error) {
+	err = e.cfg.Look(ctx, func(look Lookup) (err error) {
+		d, err = known(look, id)
+		return err
+	})
+	return d, err
+}
+
+func known(w Heads, id events.PlanID) (events.Deletion, error) {
+	d, found, err := deletionOf(w, id)
+	if err == nil && !found {
+		err = catalogue.Refuse(catalogue.ErrNotFound, "list them: catalogue delete list", "there is no %s", id)
+	}
+	return d, err
+}
+
+// Approve records an approval, if every target that is left is still what was planned.
+func (e *Engine) Approve(ctx context.Context, id events.PlanID, a events.Approval) error {
+	return e.cfg.Look(ctx, func(look Lookup) error {
+		d, err := known(look, id)
+		if err != nil {
+			return err
+		}
+		wave, err := nextWave(look, id, d)
+		if err != nil {
+			return err
+		}
+		if err := e.asDescribed(ctx, look, d, wave); err != nil {
+			return err
+		}
+		if err := e.unchanged(look, id, d, wave); err != nil {
+			return err
+		}
+		return e.do(ctx, a.Person, events.OfDeletion(id), events.DeletionApproved{Approval: a})
+	})
+}
+
+// nextWave is the first wave of a plan that has not passed.
+func nextWave(w Heads, id events.PlanID, d events.Deletion) (int, error) {
+	wave := len(d.Checked) + 1
+	_, passed, err := catalogue.Get[events.Passage](w.State(theDoor()), events.PassageKey(id, uint32(wave)))
+	if passed {
+		wave++
+	}
+	return wave, err
+}
+
+// asDescribed holds what a plan tells an approver of the targets that are left against
+// the tenants: digests and what goes with them.
+func (e *Engine) asDescribed(ctx context.Context, look Lookup, d events.Deletion, wave int) error {
+	from, _ := span(d.Plan, wave, wave)
+	for _, target := range d.Plan.Targets[from:] {
+		state, head, err := look.Tenant(ctx, target.Tenant)
+		if err != nil {
+			return err
+		}
+		now, err := pin(state, head, target)
+		if err != nil {
+			return err
+		}
+		if head.Seq == target.Pinned && (now.Users != target.Users || now.Internal != target.Internal || now.Cascade != target.Cascade || string(now.Digest) != string(target.Digest)) {
+			return catalogue.Refuse(ErrPlan, "plan it anew", "%s is not as the plan describes it", targetID(d.Plan.Kind, target))
+		}
+	}
+	return nil
+}
+
+// unchanged holds the targets of a wave and those after it against what they are now.
+func (e *Engine) unchanged(look Lookup, id events.PlanID, d events.Deletion, wave int) error {
+	from, _ := span(d.Plan, wave, wave)
+	now := e.now()
+	for at := from; at < len(d.Plan.Targets); at++ {
+		if err := CheckTarget(look, id, d, at, now); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Confirm records that the owner has confirmed its own request.
+func (e *Engine) Confirm(ctx context.Context, id events.PlanID, p events.DeletionConfirmed) error {
+	return e.do(ctx, p.By, events.OfDeletion(id), p)
+}
+
+// Rehearse rehearses a plan and records what came of it.
+func (e *Engine) Rehearse(ctx context.Context, id events.PlanID, actor string) (events.DeletionRehearsed, error) {
+	d, err := e.Deletion(ctx, id)
+	if err != nil {
+		return events.DeletionRehearsed{}, err
+	}
+	found, err := e.cfg.Rehearsal(ctx, id, d.Plan)
+	if err != nil {
+		return found, err
+	}
+	found.Hash, found.Targets = d.Hash, uint32(len(d.Plan.Targets))
+	return found, e.do(ctx, actor, events.OfDeletion(id), found)
+}
+
+// Start lets an approved plan go on. Step, called until it is done, executes it.
+func (e *Engine) Start(ctx context.Context, id events.PlanID, actor string) error {
+	return e.do(ctx, actor, events.OfDeletion(id), events.DeletionStarted{Executor: actor})
+}
+
+// Withdraw ends a plan before it is done.
+func (e *Engine) Withdraw(ctx context.Context, id events.PlanID, actor, why string) error {
+	return e.cfg.Look(ctx, func(look Lookup) error {
+		d, err := known(look, id)
+		if err != nil {
+			return err
+		}
+		door, err := DoorOf(look)
+		if err != nil {
+			return err
+		}
+		a := e.by(actor)
+		a.finish(id, d.Plan.Kind, door, events.DeletionFinished{Why: why})
+		return a.publish(ctx)
+	})
+}
+
+// Halt halts every deletion. It takes nobody's approval.
+func (e *Engine) Halt(ctx context.Context, actor string, p events.DoorHalted) error {
+	return e.do(ctx, actor, theDoor(), p)
+}
+
+// Reopen lifts a halt with an approval.
+func (e *Engine) Reopen(ctx context.Context, actor string, p events.DoorReopened) error {
+	return e.do(ctx, actor, theDoor(), p)
+}
+
+// Propose asks for another policy, and puts it in force at once if it is the first or
+// no looser than the one in force.
+func (e *Engine) Propose(ctx context.Context, p events.PolicyProposed) (changed bool, looser []string, err error) {
+	err = e.cfg.Look(ctx, func(look Lookup) error {
+		policy, err := PolicyOf(look)
+		if err != nil {
+			return err
+		}
+		p.Version = policy.Version + 1
+		a := e.by(p.Author)
+		a.add(thePolicy(), p)
+		if policy.Version > 0 {
+			looser = Looser(policy.Policy, p.Policy)
+		}
+		if changed = len(looser) == 0; changed {
+			a.add(thePolicy(), events.PolicyChanged{Version: p.Version})
+		}
+		return a.publish(ctx)
+	})
+	return changed && err == nil, looser, err
+}
+
+// ApprovePolicy records an approval of the policy that is proposed.
+func (e *Engine) ApprovePolicy(ctx context.Context, a events.Approval) error {
+	return e.do(ctx, a.Person, thePolicy(), events.PolicyApproved{Approval: a})
+}
+
+// ChangePolicy puts the policy that is proposed in force, once it is approved and has
+// waited.
+func (e *Engine) ChangePolicy(ctx context.Context, actor string, version uint32) error {
+	return e.do(ctx, actor, thePolicy(), events.PolicyChanged{Version: version})
+}
+
+// Tick marks that time passes. It is to be called more often than every
+// catalogue.TickEvery.
+func (e *Engine) Tick(ctx context.Context) error {
+	return e.do(ctx, "clock", events.TheOne(events.AggregateClock), events.ClockTicked{})
+}
+
+// Hold keeps everything from being deleted while a restoration is applied; Release ends
+// that, once the restoration is finished.
+func (e *Engine) Hold(ctx context.Context, actor string, id events.RestoreID) error {
+	return e.do(ctx, actor, theDoor(), events.DoorHeld{Restoration: id})
+}
+
+// Release is the end of Hold.
+func (e *Engine) Release(ctx context.Context, actor string, id events.RestoreID) error {
+	return e.do(ctx, actor, theDoor(), events.DoorReleased{Restoration: id})
+}
+
+// DoorOf reads the door.
+func DoorOf(w Heads) (events.Door, error) { return readable[events.Door](w, theDoor()) }
+
+// PolicyOf reads the policy in force; version 0: there is none.
+func PolicyOf(w Heads) (events.InForce, error) { return readable[events.InForce](w, thePolicy()) }

@@ -1,0 +1,199 @@
+package deletion
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"tenantcatalogue/catalogue"
+	"tenantcatalogue/events"
+)
+
+// lookAgain is how long to wait before looking again whether what stands against a wave
+// has passed.
+const lookAgain = time.Minute
+
+// Step is what an execution did last, and what comes next.
+type Step struct {
+	Wave  int           `json:"wave"`          // the last that has passed
+	Waves int           `json:"waves"`         // how many there are
+	Done  bool          `json:"done"`          // nothing is left to be done
+	Why   string        `json:"why,omitzero"`  // it ended before all was done, or waits
+	Wait  time.Duration `json:"wait,omitzero"` // nothing can be done before
+}
+
+// Step does the next thing of a plan that was started: it executes a wave, or counts and
+// checks the one that has passed, or ends the plan. All it goes by stands in the log, so
+// that it goes on after a crash wherever it was; what was done is not done again.
+func (e *Engine) Step(ctx context.Context, id events.PlanID) (step Step, err error) {
+	err = e.cfg.Look(ctx, func(look Lookup) (err error) {
+		step, err = e.step(ctx, look, id)
+		return err
+	})
+	return step, err
+}
+
+func (e *Engine) step(ctx context.Context, look Lookup, id events.PlanID) (Step, error) {
+	d, err := known(look, id)
+	if err != nil {
+		return Step{}, err
+	}
+	x := &execution{
+		Engine: e, look: look, id: id, d: d, step: Step{Wave: len(d.Checked), Waves: len(d.Plan.Waves)},
+		rules: rules{Heads: look, e: events.Event{About: events.OfDeletion(id)}},
+	}
+	if err := x.rules.read(); err != nil {
+		return x.step, err
+	}
+	x.rules.at.Time = max(e.now(), x.rules.known())
+	err = x.next(ctx)
+	return x.step, err
+}
+
+// execution is one step of a plan.
+type execution struct {
+	*Engine
+	look  Lookup
+	id    events.PlanID
+	d     events.Deletion
+	rules rules
+	step  Step
+}
+
+// next does what comes next.
+func (x *execution) next(ctx context.Context) error {
+	switch {
+	case !x.d.Ended.IsZero():
+		x.step.Done, x.step.Why = true, x.d.Finished.Why
+		return nil
+	case x.d.Started.IsZero():
+		return catalogue.Refuse(ErrPlan, "catalogue delete run", "%s was not started", x.id)
+	}
+	passage, passed, err := x.rules.passage(x.id, x.step.Wave+1)
+	if err != nil {
+		return err
+	}
+	if passed {
+		x.step.Wave++
+		return x.check(ctx, passage)
+	}
+	if x.step.Wave > 0 {
+		if why := asPlanned(x.d, x.d.Checked[x.step.Wave-1]); why != "" {
+			return x.end(ctx, events.DeletionFinished{Why: fmt.Sprintf("wave %d: %s", x.step.Wave, why)})
+		}
+	}
+	if x.step.Wave == x.step.Waves {
+		return x.end(ctx, events.DeletionFinished{Done: true})
+	}
+	err = x.rules.alive(x.id, x.d)
+	if err == nil {
+		return x.wave(ctx)
+	}
+	return x.put(ctx, err)
+}
+
+// put deals with a reason not to go on: what may yet change is waited for, what cannot
+// ends the plan, and a failure to find out is told.
+func (x *execution) put(ctx context.Context, err error) error {
+	refusal, refused := errors.AsType[*catalogue.Refusal](err)
+	switch {
+	case !refused:
+		return err
+	case errors.Is(err, ErrHeld), errors.Is(err, ErrApproval), errors.Is(err, ErrRehearsal), errors.Is(err, ErrBudget), errors.Is(err, ErrTooSoon):
+		x.step.Wait, x.step.Why = lookAgain, refusal.Met
+		return nil
+	}
+	return x.end(ctx, events.DeletionFinished{Why: refusal.Error()})
+}
+
+// end ends a plan.
+func (x *execution) end(ctx context.Context, p events.DeletionFinished) error {
+	p.Why = clipText(p.Why)
+	a := x.by(cmp.Or(x.d.Executor, "deletion"))
+	a.finish(x.id, x.d.Plan.Kind, x.rules.door, p)
+	err := a.publish(ctx)
+	if err == nil {
+		x.step.Done, x.step.Why = true, p.Why
+	}
+	return err
+}
+
+// wave executes the next wave, or tells how long it has to wait.
+func (x *execution) wave(ctx context.Context) error {
+	wave := x.step.Wave + 1
+	if wave > 1 {
+		bake := events.Time(bakeAfter(x.rules.policy.Policy, wave-1).Duration())
+		if left := bake - x.rules.clock.since(x.d.LastCheck.Time, x.rules.at.Time); left > 0 {
+			x.step.Wait = time.Duration(left)
+			return nil
+		}
+	}
+	if err := x.unchanged(x.look, x.id, x.d, wave); err != nil {
+		return x.put(ctx, err)
+	}
+	a := x.by(x.d.Executor)
+	a.wave(x.id, x.d, wave)
+	// What the wave would be refused for is found out before it is asked for.
+	if err := Vouch(x.look, x.preview(a.unit[0])); err != nil {
+		return x.put(ctx, err)
+	}
+	err := a.publish(ctx)
+	if err == nil {
+		x.step.Wave = wave
+	}
+	return err
+}
+
+// preview is an event as it would stand next.
+func (x *execution) preview(e events.Event) events.Event {
+	e.Seq, e.RecordedTime = x.look.AsOf()+1, x.rules.at.Time
+	return e
+}
+
+// check counts what a wave has done, asks the health checks, and records both. Whatever
+// is not as planned halts every deletion.
+func (x *execution) check(ctx context.Context, passage events.Passage) error {
+	found, err := x.cfg.Recount(ctx, x.d, passage)
+	if err != nil {
+		return err
+	}
+	found.Wave, found.Healthy = passage.Wave, true
+	cause := events.HaltMismatch
+	for _, check := range x.rules.policy.Policy.Checks {
+		if err := ctx.Err(); err != nil {
+			return err // nobody has answered that anything is bad
+		}
+		if err := x.cfg.Check(ctx, check, x.id, int(passage.Wave)); err != nil {
+			found.Healthy, found.Detail, cause = false, clipText(check+": "+err.Error()), events.HaltHealth
+			if errors.Is(err, ErrSilent) {
+				cause = events.HaltNoHealth
+			}
+			break
+		}
+	}
+	if err := ctx.Err(); err != nil && !found.Healthy {
+		return err
+	}
+	a := x.by("deletion")
+	if why := asPlanned(x.d, found); why != "" {
+		a.add(theDoor(), events.DoorHalted{Cause: cause, Detail: clipText(fmt.Sprintf("wave %d of %s: %s", passage.Wave, x.id, why))})
+	}
+	a.add(events.OfDeletion(x.id), found)
+	return a.publish(ctx)
+}
+
+// clipText makes a text fit a field of one line.
+func clipText(text string) string {
+	out := make([]rune, 0, len(text))
+	for _, c := range text {
+		if c < ' ' || c == 0x7f || c >= 0x2028 && c <= 0x202e || c >= 0x2066 && c <= 0x2069 || c == '\ufffd' {
+			c = ' '
+		}
+		if out = append(out, c); len(out) == 512 {
+			break
+		}
+	}
+	return string(out)
+}
