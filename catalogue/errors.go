@@ -62,23 +62,23 @@ func (e *RefusedError) Error() string {
 // Unwrap gives the sentinel.
 func (e *RefusedError) Unwrap() error { return e.Err }
 
-// Refusal is a reason without the event it concerns yet.
-type Refusal struct {
+// ReasonError is a reason without the event it concerns yet.
+type ReasonError struct {
 	Err  error  // a sentinel
 	Met  string // the state it met
 	Hint string // what to do next
 }
 
-// Refuse makes a Refusal.
-func Refuse(err error, hint, met string, args ...any) *Refusal {
-	return &Refusal{Err: err, Met: fmt.Sprintf(met, args...), Hint: hint}
+// Refuse makes a ReasonError.
+func Refuse(err error, hint, met string, args ...any) *ReasonError {
+	return &ReasonError{Err: err, Met: fmt.Sprintf(met, args...), Hint: hint}
 }
 
 // Error is the reason alone.
-func (r *Refusal) Error() string { return fmt.Sprintf("%v: %s", r.Err, r.Met) }
+func (r *ReasonError) Error() string { return fmt.Sprintf("%v: %s", r.Err, r.Met) }
 
 // Unwrap gives the sentinel.
-func (r *Refusal) Unwrap() error { return r.Err }
+func (r *ReasonError) Unwrap() error { return r.Err }
 
 // Refused tells whether an error is a verdict on the event itself, which asking
 // again will not change, rather than a failure to reach one.

@@ -10,7 +10,7 @@ import (
 var ErrGuarded = errors.New("deletions are not governed here")
 
 // Guard has the say about everything that is governed (events.Event.Governed): tombstones
-// and what leads to them. Both its answers are nil, a *Refusal, or a failure to reach one.
+// and what leads to them. Both its answers are nil, a *ReasonError, or a failure to reach one.
 type Guard interface {
 	// Decide tells whether an event may be appended after the facts. Its Seq and
 	// recorded time are set.

@@ -104,6 +104,7 @@ type Recorded struct {
 type Verdict struct {
 	ID         events.EventID // of the request's last event
 	Seq        events.Seq     // where that event stands
+	Recorded   events.Time    // when that event was taken
 	Version    uint64         // the aggregate's version after it
 	Epoch      uint64         // the aggregate's epoch now
 	Duplicate  bool           // the event was stored before: this is its first answer
@@ -373,7 +374,7 @@ func refusedVerdict(r Request, err error) Verdict {
 // refusedEvent says which event an error is about, where it does not yet.
 func refusedEvent(e events.Event, h Head, err error) Verdict {
 	v := Verdict{ID: e.ID, Epoch: h.Epoch, Err: err}
-	if reason, ok := errors.AsType[*Refusal](err); ok {
+	if reason, ok := errors.AsType[*ReasonError](err); ok {
 		v.Err = &RefusedError{
 			Type: e.Type(), ID: e.ID, About: e.About, Err: reason.Err, Met: reason.Met, Hint: reason.Hint,
 			Epoch: h.Epoch, Last: h.Seq,

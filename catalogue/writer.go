@@ -81,7 +81,7 @@ func (w *writer) foldOne(layer Layer, s events.Stored) error {
 	w.recorded = max(w.recorded, e.RecordedTime)
 	if e.Governed() {
 		err := w.guard.Vouch(layer, e)
-		if _, refused := errors.AsType[*Refusal](err); refused {
+		if _, refused := errors.AsType[*ReasonError](err); refused {
 			return putOut(layer, s)
 		}
 		if err != nil {
@@ -168,7 +168,7 @@ func (w *writer) decide(layer Layer, a *ask, base, next events.Seq) outcome {
 		return answered
 	}
 	inner.Keep()
-	*a.verdict = Verdict{ID: last.ID, Seq: after.Seq, Version: after.Version, Epoch: after.Epoch}
+	*a.verdict = Verdict{ID: last.ID, Seq: after.Seq, Recorded: d.recorded, Version: after.Version, Epoch: after.Epoch}
 	return decided
 }
 
@@ -214,7 +214,7 @@ func (w *writer) repeat(layer Layer, a *ask, head Head, base events.Seq) (bool, 
 		return true, answered
 	}
 	*a.verdict = Verdict{
-		ID: own[len(own)-1].ID, Seq: answer.Seq, Version: answer.Version, Epoch: head.Epoch,
+		ID: own[len(own)-1].ID, Seq: answer.Seq, Recorded: answer.Recorded, Version: answer.Version, Epoch: head.Epoch,
 		// Found after its own append went astray, it is no repeat.
 		Duplicate: !a.written, Superseded: superseded,
 	}

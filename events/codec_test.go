@@ -289,12 +289,22 @@ func TestStoredFormIsSmall(t *testing.T) {
 	}
 }
 
+// goldenPayload is the payload of a golden event.
+func goldenPayload[P events.Payload](t testing.TB, eventType events.Type) P {
+	t.Helper()
+	p, ok := readGolden(t, eventType).event.Payload.(P)
+	if !ok {
+		t.Fatalf("the golden %s is none", eventType)
+	}
+	return p
+}
+
 func TestEntities(t *testing.T) {
 	t.Parallel()
 	product, app := events.DeriveID[events.ProductID]("p"), events.DeriveID[events.AppID]("a")
 	plan, mark := events.DeriveID[events.PlanID]("p"), events.Mark{Seq: 8, Time: 9}
-	approval := readGolden(t, "deletion.approved.v1").event.Payload.(events.DeletionApproved).Approval
-	proposed := readGolden(t, "policy.proposed.v1").event.Payload.(events.PolicyProposed)
+	approval := goldenPayload[events.DeletionApproved](t, "deletion.approved.v1").Approval
+	proposed := goldenPayload[events.PolicyProposed](t, "policy.proposed.v1")
 	passage := events.Passage{Plan: plan, Kind: events.DeletionOfTenants, Wave: 2, Targets: 3, Owners: true, Mark: mark}
 	all := events.Entities{
 		events.Tenant{
@@ -313,9 +323,9 @@ func TestEntities(t *testing.T) {
 		events.Claim{Kind: events.ClaimURL, Value: "a.b", Tenant: aTenant()},
 		events.Restoration{Mode: events.Rewind, Cut: 1, AsOf: 2, Cause: events.Cause{Runs: []events.RunID{events.DeriveID[events.RunID]("r")}, Actors: []string{"a"}}, Targets: 3, Finished: true},
 		events.Deletion{
-			Plan: readGolden(t, "deletion.planned.v1").event.Payload.(events.DeletionPlanned), Hash: []byte{1}, Planned: mark,
-			Approvals: []events.Given{{Approval: approval, Mark: mark}}, Confirmed: readGolden(t, "deletion.confirmed.v1").event.Payload.(events.DeletionConfirmed),
-			Rehearsed: readGolden(t, "deletion.rehearsed.v1").event.Payload.(events.DeletionRehearsed), Rehearsal: mark, Executor: "e", Started: mark,
+			Plan: goldenPayload[events.DeletionPlanned](t, "deletion.planned.v1"), Hash: []byte{1}, Planned: mark,
+			Approvals: []events.Given{{Approval: approval, Mark: mark}}, Confirmed: goldenPayload[events.DeletionConfirmed](t, "deletion.confirmed.v1"),
+			Rehearsed: goldenPayload[events.DeletionRehearsed](t, "deletion.rehearsed.v1"), Rehearsal: mark, Executor: "e", Started: mark,
 			Checked: []events.DeletionWaveChecked{{Wave: 1, Gone: 2, Kept: 3, Strays: 4, Healthy: true, Detail: "d"}}, LastCheck: mark,
 			Finished: events.DeletionFinished{Done: true, Why: "w"}, Ended: mark,
 		},

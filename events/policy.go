@@ -57,8 +57,8 @@ const (
 type RosterMember struct {
 	Person  string     `json:"person"`
 	Role    RosterRole `json:"role"`
-	Key     []byte `json:"key"`     // Ed25519, 32 bytes
-	Expires Time   `json:"expires"` // approvals with it must be issued before
+	Key     []byte     `json:"key"`     // Ed25519, 32 bytes
+	Expires Time       `json:"expires"` // approvals with it must be issued before
 }
 
 // Seconds is a duration in whole seconds.

@@ -20,7 +20,13 @@ func TestHistoryHasEverything(t *testing.T) {
 		seen[s.Type]++
 	}
 	for _, typ := range events.Types() {
-		if typ.About() != events.AggregateRestoration && seen[typ] == 0 {
+		switch typ.About() {
+		case events.AggregateTenant, events.AggregateAccount, events.AggregateClaim:
+		case events.AggregateRestoration, events.AggregateDeletion, events.AggregateLien,
+			events.AggregateDoor, events.AggregatePolicy, events.AggregateClock, events.AggregateAlarm:
+			continue // written by the catalogue itself
+		}
+		if seen[typ] == 0 {
 			t.Errorf("no %s in %d events", typ, len(log))
 		}
 	}

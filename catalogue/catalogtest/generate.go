@@ -68,7 +68,7 @@ func (g *Generator) Took(r catalogue.Request, v catalogue.Verdict) {
 	if err != nil {
 		panic(err) // Seal never fails
 	}
-	e.Seq = v.Seq
+	e.Seq, e.RecordedTime = v.Seq, v.Recorded
 	before, _ := g.facts.find(e.About).Tenant()
 	if err := catalogue.Fold(g.facts, e); err != nil {
 		panic(err) // facts in memory never fail

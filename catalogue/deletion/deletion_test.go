@@ -209,7 +209,7 @@ func TestApprovalsThatDoNotCount(t *testing.T) {
 
 // fullText is an error with its hint.
 func fullText(err error) string {
-	if refusal, ok := errors.AsType[*catalogue.Refusal](err); ok {
+	if refusal, ok := errors.AsType[*catalogue.ReasonError](err); ok {
 		return refusal.Error() + "; " + refusal.Hint
 	}
 	return fmt.Sprint(err)
@@ -641,7 +641,7 @@ func TestTargetChanges(t *testing.T) {
 			last := p.Deletion.Targets[len(p.Deletion.Targets)-1].Tenant
 			for i := 1; i <= 30; i++ {
 				if tenantID(i) == last {
-					w.before = func(unit []events.Event) error {
+					w.before = func([]events.Event) error {
 						w.before = nil
 						change(w, i)
 						return nil

@@ -62,7 +62,7 @@ type Planned struct {
 }
 
 // Plan resolves a list and stores the plan. When targets are at fault the error is a
-// *Refused, which is recorded, and nothing else happens. When it is not known whether the
+// *ListError, which is recorded, and nothing else happens. When it is not known whether the
 // plan was stored, it comes with the error.
 func (e *Engine) Plan(ctx context.Context, ask Ask) (out Planned, err error) {
 	if out.ID, err = events.NewID[events.PlanID](e.cfg.NewID); err != nil {
@@ -72,7 +72,7 @@ func (e *Engine) Plan(ctx context.Context, ask Ask) (out Planned, err error) {
 		out.Deletion, err = Resolve(ctx, look, ask, e.now())
 		return err
 	})
-	if refused, ok := errors.AsType[*Refused](err); ok {
+	if refused, ok := errors.AsType[*ListError](err); ok {
 		return Planned{}, errors.Join(err, e.do(ctx, ask.Submitter, events.OfDeletion(out.ID), events.DeletionRefused{
 			Kind: refused.Kind, Author: ask.Author, Targets: uint32(refused.Targets), Reasons: refused.Reasons[:min(len(refused.Reasons), maxReasons)],
 		}))

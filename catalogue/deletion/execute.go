@@ -97,7 +97,7 @@ func (x *execution) next(ctx context.Context) error {
 // put deals with a reason not to go on: what may yet change is waited for, what cannot
 // ends the plan, and a failure to find out is told.
 func (x *execution) put(ctx context.Context, err error) error {
-	refusal, refused := errors.AsType[*catalogue.Refusal](err)
+	refusal, refused := errors.AsType[*catalogue.ReasonError](err)
 	switch {
 	case !refused:
 		return err

@@ -44,9 +44,9 @@ type Lookup interface {
 	AppOf(ctx context.Context, id events.AppID) (events.TenantID, bool, error)
 }
 
-// Refused is the answer to a list that is not taken: each reason with how many targets it
+// ListError is the answer to a list that is not taken: each reason with how many targets it
 // is about. Nothing is deleted for a list of which one line is wrong.
-type Refused struct {
+type ListError struct {
 	Kind    events.DeletionKind
 	Targets int
 	Reasons []events.RefusalReason // the most frequent first
@@ -56,7 +56,7 @@ type Refused struct {
 const shownExamples = 20
 
 // Error says what is wrong with how many.
-func (r *Refused) Error() string {
+func (r *ListError) Error() string {
 	texts := make([]string, len(r.Reasons))
 	for i, reason := range r.Reasons {
 		texts[i] = fmt.Sprintf("%d of %d %s", reason.Count, r.Targets, reason.Why)
@@ -68,10 +68,10 @@ func (r *Refused) Error() string {
 }
 
 // Unwrap gives ErrPlan.
-func (r *Refused) Unwrap() error { return ErrPlan }
+func (r *ListError) Unwrap() error { return ErrPlan }
 
 // Resolve makes a plan of a list: every target is looked up, checked and pinned. The
-// error is a *Refused when targets are at fault, and names every reason; or a Refusal.
+// error is a *ListError when targets are at fault, and names every reason; or a ReasonError.
 func Resolve(ctx context.Context, look Lookup, ask Ask, now events.Time) (events.DeletionPlanned, error) {
 	c, err := conditionOf(look, now)
 	if err != nil {
@@ -136,7 +136,7 @@ func clip(text string) string { return strings.ToValidUTF8(text[:min(len(text), 
 
 func (r *resolver) refused(targets int) error {
 	slices.SortStableFunc(r.reasons, func(a, b events.RefusalReason) int { return int(b.Count) - int(a.Count) })
-	return &Refused{Kind: r.plan.Kind, Targets: targets, Reasons: r.reasons}
+	return &ListError{Kind: r.plan.Kind, Targets: targets, Reasons: r.reasons}
 }
 
 func (r *resolver) target(ctx context.Context, asked Asked) (events.DeletionTarget, error) {
@@ -163,7 +163,7 @@ func (r *resolver) target(ctx context.Context, asked Asked) (events.DeletionTarg
 	case errors.Is(err, ErrTooSoon):
 		return target, because("have not been out of service for " + r.policy.Policy.DeactivatedFor.Duration().String())
 	default:
-		if refusal, ok := errors.AsType[*catalogue.Refusal](err); ok {
+		if refusal, ok := errors.AsType[*catalogue.ReasonError](err); ok {
 			return target, because(strings.TrimPrefix(refusal.Met, events.OfTenant(target.Tenant).String()+" "))
 		}
 		return target, err

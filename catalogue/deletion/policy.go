@@ -88,7 +88,7 @@ func checkRoster(p events.Policy, now events.Time) (errs []error) {
 		id := KeyID(m.Key)
 		switch {
 		case !isPerson(m.Person):
-			errs = append(errs, fmt.Errorf("roster: person is %.40q; use lower-case letters, digits and - _ .", m.Person))
+			errs = append(errs, fmt.Errorf("roster: person is %.40q; use lower-case letters, digits and any of - _ . in it", m.Person))
 		case m.Role != events.RosterApprover && m.Role != events.RosterPortal:
 			errs = append(errs, fmt.Errorf("roster: the key of %s is for %.40q; say approver or portal", m.Person, string(m.Role)))
 		case len(m.Key) != keySize:

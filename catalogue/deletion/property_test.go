@@ -292,7 +292,7 @@ func TestForgerWithAnApprovedPlan(t *testing.T) {
 		want  bool
 	}{
 		"as approved": {func(*world, *follower, []events.Event) {}, true},
-		"recorded before it expired": {func(w *world, f *follower, wave []events.Event) {
+		"recorded before it expired": {func(w *world, f *follower, _ []events.Event) {
 			if err := f.take(at(w.event(events.TheOne(events.AggregateClock), events.ClockTicked{}), f.now.Add(48*time.Hour))); err != nil {
 				w.t.Fatal(err)
 			}
@@ -308,8 +308,9 @@ func TestForgerWithAnApprovedPlan(t *testing.T) {
 			}
 		}, false},
 		"another tenant": {func(_ *world, _ *follower, wave []events.Event) { wave[1].About = events.OfTenant(tenantID(7)) }, false},
-		"the plan cannot be read": {func(w *world, f *follower, wave []events.Event) {
-			f.Unreadable(events.Stored{About: events.OfDeletion(wave[0].Payload.(events.DoorPassed).Plan), Seq: f.seq})
+		"the plan cannot be read": {func(_ *world, f *follower, wave []events.Event) {
+			passed, _ := wave[0].Payload.(events.DoorPassed)
+			f.Unreadable(events.Stored{About: events.OfDeletion(passed.Plan), Seq: f.seq})
 		}, false},
 		"the policy cannot be read": {func(_ *world, f *follower, _ []events.Event) {
 			f.Unreadable(events.Stored{About: events.TheOne(events.AggregatePolicy), Seq: f.seq})

@@ -39,7 +39,7 @@ func (r *Register) Head(about events.Aggregate) (catalogue.Head, error) {
 	return catalogue.Head{Quarantined: r.unreadable[about]}, nil
 }
 
-// Take takes the next event. A *catalogue.Refusal says why it may not stand there:
+// Take takes the next event. A *catalogue.ReasonError says why it may not stand there:
 // whoever folds the log then puts a tombstone's tenant out, and passes anything else over.
 func (r *Register) Take(e events.Event) error {
 	if !keeps(e.About.Kind) && !e.Governed() {
@@ -88,7 +88,7 @@ func (r *Register) Load(list []events.Stored) error {
 			continue
 		}
 		err = r.Take(e)
-		if _, refused := errors.AsType[*catalogue.Refusal](err); err != nil && !refused {
+		if _, refused := errors.AsType[*catalogue.ReasonError](err); err != nil && !refused {
 			return err
 		}
 	}

@@ -22,7 +22,7 @@ type Heads interface {
 }
 
 // Vouch tells whether an event that the rules govern may stand where it stands: nil, or
-// a *catalogue.Refusal. The write side asks before an event is appended, and whoever folds
+// a *catalogue.ReasonError. The write side asks before an event is appended, and whoever folds
 // the log asks again, on the states before the event: so that what was forged, be it a
 // tombstone, an approval or a policy, counts for nothing wherever it is read. The event's
 // Seq and recorded time must be set. Events that are not governed are vouched for.

@@ -379,5 +379,7 @@ func (w *world) run(id events.PlanID) deletion.Step {
 	return deletion.Step{}
 }
 
-var _ deletion.Lookup = (*world)(nil)
-var _ tester = (*testing.T)(nil)
+var (
+	_ deletion.Lookup = (*world)(nil)
+	_ tester          = (*testing.T)(nil)
+)

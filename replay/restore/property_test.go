@@ -50,7 +50,7 @@ func TestAgainstReference(t *testing.T) {
 			}
 			for _, e := range w.Events()[p.AsOf:] {
 				if e.About.Kind == events.AggregateTenant {
-					g.Took(catalogue.Request{Events: []events.Event{e}}, catalogue.Verdict{Seq: e.Seq})
+					g.Took(catalogue.Request{Events: []events.Event{e}}, catalogue.Verdict{Seq: e.Seq, Recorded: e.RecordedTime})
 				}
 			}
 		}
