@@ -1,6 +1,7 @@
 package catalogue
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"errors"
 	"fmt"
@@ -145,25 +146,20 @@ func Quarantine(f Facts, s events.Stored) error {
 	if s.About.IsZero() {
 		return nil // belongs to nobody we know; the runner reports it
 	}
-	h, err := f.Head(s.About)
-	if err != nil {
-		return err
-	}
-	if h.Quarantined == 0 {
-		h.Quarantined = s.Seq
-	}
-	h.Seq = s.Seq
-	h.Version++
-	return f.PutHead(s.About, h)
+	return past(f, s, func(h *Head) { h.Quarantined = cmp.Or(h.Quarantined, s.Seq) })
 }
 
 // Pass moves the head of an aggregate past an event that may not stand there and is not
 // folded.
-func Pass(f Facts, s events.Stored) error {
+func Pass(f Facts, s events.Stored) error { return past(f, s, func(*Head) {}) }
+
+// past moves the head of an aggregate past an event that is not folded.
+func past(f Facts, s events.Stored, mark func(*Head)) error {
 	h, err := f.Head(s.About)
 	if err != nil {
 		return err
 	}
+	mark(&h)
 	h.Seq = s.Seq
 	h.Version++
 	return f.PutHead(s.About, h)

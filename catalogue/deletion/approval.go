@@ -170,17 +170,6 @@ func OwnerSentence(p events.DeletionPlanned) string {
 	return fmt.Sprintf("%s ASKS TO DELETE %s", p.Owner, p.Targets[0].Name)
 }
 
-// LienSentence is what somebody has to type to lift a lien.
-func LienSentence(tenant events.TenantID, lien events.Lien) string {
-	return fmt.Sprintf("LIFT LIEN %s ON %s", lien.Matter, tenant)
-}
-
-// LienHash is what an approval that lifts a lien is given for.
-func LienHash(tenant events.TenantID, lien events.Lien) []byte {
-	sum := sha256.Sum256(fmt.Appendf(nil, "catalogue/lien/v1\x00%s\x00%d\x00%s", tenant, lien.Since.Seq, lien.Matter))
-	return sum[:]
-}
-
 // HaltHash is what an approval that lifts a halt is given for.
 func HaltHash(halt events.Mark) []byte {
 	sum := sha256.Sum256(fmt.Appendf(nil, "catalogue/halt/v1\x00%d", halt.Seq))

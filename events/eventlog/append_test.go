@@ -499,11 +499,7 @@ func TestOpenIsStrict(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	stream, err := js.Stream(t.Context(), eventlog.DefaultStream)
-	if err != nil {
-		t.Fatal(err)
-	}
-	changed := stream.CachedInfo().Config
+	changed := eventtest.Stream(t, nc).CachedInfo().Config
 	changed.MaxAge, changed.MaxMsgs = time.Hour, 5
 	if _, err := js.UpdateStream(t.Context(), changed); err != nil {
 		t.Fatal(err)

@@ -1,0 +1,155 @@
+package deletion_test
+
+import (
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"tenantcatalogue/catalogue/deletion"
+	"tenantcatalogue/events"
+)
+
+// The list of April 2022: tenant ids where app ids belong.
+func TestWrongKindIsRefused(t *testing.T) {
+	t.Parallel()
+	const wrong = 883
+	w := governed(t, wrong)
+	a := w.ask(upTo(wrong)...)
+	a.Kind = events.DeletionOfApps
+	_, err := w.engine.Plan(t.Context(), a)
+	if err == nil || !strings.Contains(err.Error(), "883 of 883 ids are those of tenants, the plan says app") {
+		t.Errorf("refused with %v", err)
+	}
+	refused, ok := w.log[len(w.log)-1].Payload.(events.DeletionRefused)
+	if !ok || refused.Targets != wrong || len(refused.Reasons) != 1 || refused.Reasons[0].Count != wrong {
+		t.Errorf("what was refused is recorded as %+v", refused)
+	}
+	if w.tombstones() != 0 {
+		t.Error("something was deleted")
+	}
+}
+
+// Each fault of one line refuses the whole list.
+func TestOneFaultyLineRefusesTheList(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		apps  bool
+		spoil func(w *world, a *deletion.Ask)
+		want  string
+	}{
+		"a tenant among apps":       {true, func(_ *world, a *deletion.Ask) { a.Targets[3].ID = tenantID(4).String() }, "1 of 10 ids are those of tenants, the plan says app"},
+		"an app among tenants":      {false, func(_ *world, a *deletion.Ask) { a.Targets[3].ID = appID(4, 0).String() }, "ids are those of apps, the plan says tenant"},
+		"no id":                     {false, func(_ *world, a *deletion.Ask) { a.Targets[3].ID = "4" }, "are no tenant ids"},
+		"unknown here":              {false, func(_ *world, a *deletion.Ask) { a.Targets[3].ID = tenantID(999).String() }, "not in this catalogue"},
+		"an unknown app":            {true, func(_ *world, a *deletion.Ask) { a.Targets[3].ID = appID(999, 0).String() }, "not in this catalogue"},
+		"another parent":            {false, func(_ *world, a *deletion.Ask) { a.Targets[3].Parent = accountID(5).String() }, "belong to another account"},
+		"another tenant's app":      {true, func(_ *world, a *deletion.Ask) { a.Targets[3].ID = appID(5, 0).String() }, "belong to another tenant"},
+		"another app of the tenant": {true, func(_ *world, a *deletion.Ask) { a.Targets[3].ID = appID(4, 1).String() }, "have another name"},
+		"another name":              {false, func(_ *world, a *deletion.Ask) { a.Targets[3].Name = url(5) }, "have another URL"},
+		"columns shifted":           {false, func(_ *world, a *deletion.Ask) { t := &a.Targets[3]; t.ID, t.Parent, t.Name = t.Parent, t.Name, t.ID }, "ids are those of accounts, the plan says tenant"},
+		"twice":                     {false, func(_ *world, a *deletion.Ask) { a.Targets[3] = a.Targets[2] }, "stand in the list twice"},
+		"in service": {false, func(w *world, _ *deletion.Ask) {
+			w.must(w.event(events.OfTenant(tenantID(4)), events.TenantReactivated{}))
+		}, "is active"},
+		"a lien": {false, func(w *world, _ *deletion.Ask) {
+			w.must(w.event(events.OfLiens(tenantID(4)), events.LienPlaced{Matter: "legal/22"}))
+		}, "kept for legal/22"},
+		"used lately":                {false, func(_ *world, a *deletion.Ask) { a.InactiveDays = 4 }, "said to be inactive for 4 days"},
+		"fewer than expected":        {false, func(_ *world, a *deletion.Ask) { a.Expected = 11 }, "10 targets, the author expects 11"},
+		"nothing":                    {false, func(_ *world, a *deletion.Ask) { a.Targets, a.Expected = nil, 0 }, "no targets"},
+		"no reason":                  {false, func(_ *world, a *deletion.Ask) { a.Reason = "" }, "no reason"},
+		"another tenant of an owner": {false, func(_ *world, a *deletion.Ask) { a.Owner = accountID(1) }, "may ask for one tenant of its own"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := governed(t, 20)
+			a := w.ask(upTo(10)...)
+			if c.apps {
+				a = w.askApps(upTo(10)...)
+			}
+			c.spoil(w, &a)
+			before := len(w.log)
+			_, err := w.engine.Plan(t.Context(), a)
+			if err == nil || !strings.Contains(err.Error(), c.want) {
+				t.Errorf("refused with %v, want %q", err, c.want)
+			}
+			for _, e := range w.log[before:] {
+				if _, ok := e.Payload.(events.DeletionRefused); !ok {
+					t.Errorf("%s was appended", e.Type())
+				}
+			}
+		})
+	}
+}
+
+func TestOnePlanOfAKind(t *testing.T) {
+	t.Parallel()
+	w := governed(t, 10)
+	first := w.plan(w.ask(1, 2))
+	if _, err := w.engine.Plan(t.Context(), w.ask(3)); !errors.Is(err, deletion.ErrPlan) || !strings.Contains(err.Error(), first.ID.String()) {
+		t.Errorf("a second plan: %v", err)
+	}
+	w.plan(w.askApps(4)) // of another kind
+	if err := w.engine.Withdraw(t.Context(), first.ID, "author", "the list was wrong"); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.approve(first, "ana"); !errors.Is(err, deletion.ErrDead) {
+		t.Errorf("a plan that was withdrawn is approved: %v", err)
+	}
+	third := w.plan(w.ask(3))
+	w.pass(25 * time.Hour)
+	if err := w.approve(third, "ana"); !errors.Is(err, deletion.ErrDead) {
+		t.Errorf("a plan that has expired is approved: %v", err)
+	}
+	w.plan(w.ask(5))
+}
+
+// A target that changes after it was planned stops everything that is left.
+func TestTargetChanges(t *testing.T) {
+	t.Parallel()
+	for name, change := range map[string]func(w *world, n int){
+		"another event": func(w *world, n int) {
+			w.must(w.event(events.OfTenant(tenantID(n)), events.TenantUsageReported{ActiveUsers: 9, LastActivity: w.now}))
+		},
+		"a lien": func(w *world, n int) {
+			w.must(w.event(events.OfLiens(tenantID(n)), events.LienPlaced{Matter: "legal/22"}))
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := governed(t, 30)
+			p := w.plan(w.ask(upTo(30)...))
+			change(w, 30)
+			if err := w.approve(p, "ana"); err == nil {
+				t.Error("it is approved")
+			}
+			if err := w.engine.Withdraw(t.Context(), p.ID, "author", "stale"); err != nil {
+				t.Fatal(err)
+			}
+			if name == "a lien" {
+				if err := w.liftLien(30, "ana", "oncall"); err != nil {
+					t.Fatal(err)
+				}
+			}
+			p = w.ready(w.ask(upTo(30)...), "ana")
+			last := p.Deletion.Targets[len(p.Deletion.Targets)-1].Tenant
+			for i := 1; i <= 30; i++ {
+				if tenantID(i) == last {
+					w.before = func([]events.Event) error {
+						w.before = nil
+						change(w, i)
+						return nil
+					}
+				}
+			}
+			step := w.run(p.ID)
+			if !step.Done || step.Why == "" {
+				t.Errorf("it ended with %+v", step)
+			}
+			if n := w.tombstones(); n > 1 {
+				t.Errorf("%d tombstones after a target of the last wave has changed in the first", n)
+			}
+		})
+	}
+}
