@@ -241,7 +241,7 @@ func TestShortLog(t *testing.T) {
 	t.Parallel()
 	s := begin(t, 2)
 	log := eventtest.NewMemoryLog("short")
-	_, err := catalogue.Open(t.Context(), catalogue.Config{Log: log, Store: s.store, Seal: catalogtest.Seal{}, Clock: catalogtest.Ticking()})
+	_, err := catalogue.Open(t.Context(), catalogue.Config{Log: log, Store: s.store, Seal: catalogtest.Seal{}, Clock: catalogtest.Ticking(), Guard: catalogtest.Unguarded{}})
 	if err == nil {
 		t.Error("it started")
 	}

@@ -1,13 +1,6 @@
 package catalogue
 
-import (
-	"errors"
-
-	"tenantcatalogue/events"
-)
-
-// ErrGuarded is returned for what leads to deletions when there is no Guard.
-var ErrGuarded = errors.New("deletions are not governed here")
+import "tenantcatalogue/events"
 
 // Guard has the say about everything that is governed (events.Event.Governed): tombstones
 // and what leads to them. Both its answers are nil, a *ReasonError, or a failure to reach one.
@@ -20,16 +13,3 @@ type Guard interface {
 	// passed over.
 	Vouch(f Facts, e events.Event) error
 }
-
-// noGuard refuses everything that is governed but tombstones, for which the delete role
-// is enough then.
-type noGuard struct{}
-
-func (noGuard) Decide(_ Facts, e events.Event) error {
-	if e.Type().Tombstone() {
-		return nil
-	}
-	return Refuse(ErrGuarded, "give the Service a Guard", "%s is governed and there is no Guard", e.Type())
-}
-
-func (noGuard) Vouch(Facts, events.Event) error { return nil }

@@ -73,7 +73,7 @@ func open(t testing.TB, log catalogue.Log) *system {
 	t.Helper()
 	s := &system{t: t, log: log, store: catalogtest.NewStore()}
 	service, err := catalogue.Open(t.Context(), catalogue.Config{
-		Log: log, Store: s.store, Seal: catalogtest.Seal{}, Clock: catalogtest.Ticking(),
+		Log: log, Store: s.store, Seal: catalogtest.Seal{}, Clock: catalogtest.Ticking(), Guard: catalogtest.Unguarded{},
 	})
 	if err != nil {
 		t.Fatal(err)

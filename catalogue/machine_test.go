@@ -67,7 +67,7 @@ func (m *machine) start(t *rapid.T) {
 	}
 	if err == nil {
 		m.service, err = catalogue.Open(context.Background(), catalogue.Config{
-			Log: m.log, Store: m.store, Seal: catalogtest.Seal{}, Clock: catalogtest.Ticking(),
+			Log: m.log, Store: m.store, Seal: catalogtest.Seal{}, Clock: catalogtest.Ticking(), Guard: catalogtest.Unguarded{},
 		})
 	}
 	if err != nil {

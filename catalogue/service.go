@@ -64,7 +64,6 @@ type Role string
 
 // The roles.
 const (
-	RoleDelete   Role = "delete"   // may append tombstones
 	RoleOperator Role = "operator" // may plan and apply restorations
 	RoleInternal Role = "internal" // the catalogue itself; no credential has it
 )
@@ -118,14 +117,14 @@ type Config struct {
 	Store Store
 	Seal  Sealer
 	Clock func() time.Time // recorded times
-	Guard Guard            // nil: tombstones take the delete role and nothing else
+	Guard Guard            // has the say about deletions
 }
 
 // Validate names everything that is missing.
 func (c Config) Validate() error {
 	var errs []error
 	for name, missing := range map[string]bool{
-		"Log": c.Log == nil, "Store": c.Store == nil, "Seal": c.Seal == nil, "Clock": c.Clock == nil,
+		"Log": c.Log == nil, "Store": c.Store == nil, "Seal": c.Seal == nil, "Clock": c.Clock == nil, "Guard": c.Guard == nil,
 	} {
 		if missing {
 			errs = append(errs, fmt.Errorf("catalogue.Config: %s is missing", name))
@@ -170,9 +169,6 @@ func Open(ctx context.Context, c Config) (*Service, error) {
 		return nil, err
 	}
 	w := &writer{log: c.Log, store: c.Store, guard: c.Guard, clock: c.Clock}
-	if w.guard == nil {
-		w.guard = noGuard{}
-	}
 	if err := w.catchUp(ctx); err != nil {
 		return nil, fmt.Errorf("open the catalogue: %w", err)
 	}
@@ -313,8 +309,8 @@ func authorise(c Credential, e events.Event) error {
 		return nil
 	case e.Type().Internal():
 		return Refuse(ErrForbidden, "use the command it belongs to", "%s is written by the catalogue itself", e.Type())
-	case e.Type().Tombstone() && !c.Has(RoleDelete):
-		return Refuse(ErrForbidden, "a credential with the delete role is needed", "%s may not delete", c.Via)
+	case e.Type().Tombstone():
+		return Refuse(ErrForbidden, "make a plan: catalogue delete plan", "%s is written by a plan's wave and by nothing else", e.Type())
 	}
 	return nil
 }

@@ -260,7 +260,6 @@ func TestCredentials(t *testing.T) {
 	s.must(event("install", about(1), install))
 	plain := catalogue.Credential{Via: "commerce"}
 	operator := catalogue.Credential{Via: "ops", Roles: []catalogue.Role{catalogue.RoleOperator}}
-	deleter := catalogue.Credential{Via: "del", Roles: []catalogue.Role{catalogue.RoleDelete}}
 	for i, c := range []struct {
 		by      catalogue.Credential
 		payload events.Payload
@@ -272,13 +271,14 @@ func TestCredentials(t *testing.T) {
 		{plain, uninstall, about(1), catalogue.ErrForbidden},
 		{operator, remove, about(1), catalogue.ErrForbidden},
 		{operator, back(1, url(1)), about(1), catalogue.ErrForbidden},
-		{deleter, back(1, url(1)), about(1), catalogue.ErrForbidden},
-		{deleter, reinstall, about(1), catalogue.ErrForbidden},
-		{deleter, planned, restoration(1), catalogue.ErrForbidden},
-		{deleter, events.ClaimReleased{Kind: events.ClaimURL, Value: url(1), Tenant: tenantID(1)}, events.OfClaim(events.ClaimURL, url(1)), catalogue.ErrForbidden},
-		{deleter, events.ClaimTaken{Kind: events.ClaimURL, Value: url(9), Tenant: tenantID(1)}, events.OfClaim(events.ClaimURL, url(9)), catalogue.ErrForbidden},
-		{deleter, uninstall, about(1), nil},
-		{deleter, remove, about(1), nil},
+		{operator, back(1, url(1)), about(1), catalogue.ErrForbidden},
+		{operator, reinstall, about(1), catalogue.ErrForbidden},
+		{operator, planned, restoration(1), catalogue.ErrForbidden},
+		{operator, events.ClaimReleased{Kind: events.ClaimURL, Value: url(1), Tenant: tenantID(1)}, events.OfClaim(events.ClaimURL, url(1)), catalogue.ErrForbidden},
+		{operator, events.ClaimTaken{Kind: events.ClaimURL, Value: url(9), Tenant: tenantID(1)}, events.OfClaim(events.ClaimURL, url(9)), catalogue.ErrForbidden},
+		{operator, uninstall, about(1), catalogue.ErrForbidden},
+		{catalogtest.Internal, uninstall, about(1), nil},
+		{catalogtest.Internal, remove, about(1), nil},
 	} {
 		v := s.service.Publish(t.Context(), c.by, one(event(fmt.Sprint("by", i), c.about, c.payload)))[0]
 		if !errors.Is(v.Err, c.want) {
@@ -289,7 +289,7 @@ func TestCredentials(t *testing.T) {
 		}
 	}
 	all := s.events()
-	if e, err := events.Decode(all[len(all)-1]); err != nil || e.Via != "del" {
+	if e, err := events.Decode(all[len(all)-1]); err != nil || e.Via != catalogtest.Internal.Via {
 		t.Errorf("via %q, %v", e.Via, err)
 	}
 }
@@ -351,7 +351,7 @@ func TestRecordedTimes(t *testing.T) {
 		}
 		now := catalogtest.Start.Add(start)
 		service, err := catalogue.Open(t.Context(), catalogue.Config{
-			Log: log, Store: store, Seal: catalogtest.Seal{}, Clock: func() time.Time { now = now.Add(-time.Minute); return now },
+			Log: log, Store: store, Seal: catalogtest.Seal{}, Clock: func() time.Time { now = now.Add(-time.Minute); return now }, Guard: catalogtest.Unguarded{},
 		})
 		if err != nil {
 			t.Fatal(err)

@@ -299,7 +299,7 @@ func TestRunnerOnJetStream(t *testing.T) {
 		t.Fatal(err)
 	}
 	service, err := catalogue.Open(t.Context(), catalogue.Config{
-		Log: log, Store: store, Seal: catalogtest.Seal{}, Clock: catalogtest.Ticking(),
+		Log: log, Store: store, Seal: catalogtest.Seal{}, Clock: catalogtest.Ticking(), Guard: catalogtest.Unguarded{},
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -33,7 +33,17 @@ func Drawn(t *rapid.T) Pick {
 }
 
 // Internal is the catalogue's own credential.
-var Internal = catalogue.Credential{Via: "test", Roles: []catalogue.Role{catalogue.RoleInternal, catalogue.RoleDelete}}
+var Internal = catalogue.Credential{Via: "test", Roles: []catalogue.Role{catalogue.RoleInternal}}
+
+// Unguarded lets everything happen that the fold allows: for tests of what is not about
+// deletions and has tombstones nevertheless.
+type Unguarded struct{}
+
+// Decide lets it happen.
+func (Unguarded) Decide(catalogue.Facts, events.Event) error { return nil }
+
+// Vouch believes everything.
+func (Unguarded) Vouch(catalogue.Facts, events.Event) error { return nil }
 
 // Start is when every test's clock starts: half an hour before the incident.
 var Start = time.Date(2022, 4, 5, 7, 8, 0, 0, time.UTC)
@@ -52,7 +62,7 @@ func Ticking() func() time.Time {
 func History(t testing.TB, pick Pick, n int) []events.Stored {
 	t.Helper()
 	log := eventtest.NewMemoryLog("history")
-	service, err := catalogue.Open(t.Context(), catalogue.Config{Log: log, Store: NewStore(), Seal: Seal{}, Clock: Ticking()})
+	service, err := catalogue.Open(t.Context(), catalogue.Config{Log: log, Store: NewStore(), Seal: Seal{}, Clock: Ticking(), Guard: Unguarded{}})
 	if err != nil {
 		t.Fatal(err)
 	}

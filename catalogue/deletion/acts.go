@@ -65,14 +65,24 @@ func (a *acts) wave(id events.PlanID, d events.Deletion, wave int) {
 	passed := a.add(theDoor(), events.DoorPassed{
 		Plan: id, Kind: d.Plan.Kind, Wave: uint32(wave), Targets: uint32(to - from), Owners: !d.Plan.Owner.IsZero(),
 	}).ID
-	for _, t := range d.Plan.Targets[from:to] {
-		var p events.Payload = events.TenantDeleted{Reason: d.Plan.Reason}
-		if d.Plan.Kind == events.DeletionOfApps {
-			p = events.AppUninstalled{App: t.App, Reason: d.Plan.Reason}
-		}
-		e := a.add(events.OfTenant(t.Tenant), p)
-		e.Run, e.Causation, e.Correlation, e.Epoch = d.Plan.Run, passed, id.String(), t.Epoch
+	for _, tombstone := range Tombstones(d.Plan)[from:to] {
+		e := a.add(tombstone.About, tombstone.Payload)
+		e.Run, e.Causation, e.Correlation, e.Epoch = tombstone.Run, passed, id.String(), tombstone.Epoch
 	}
+}
+
+// Tombstones are what a plan appends, one for each target, without what names the
+// single event: about what, with what payload, in which epoch and run.
+func Tombstones(p events.DeletionPlanned) []events.Event {
+	out := make([]events.Event, len(p.Targets))
+	for i, t := range p.Targets {
+		var payload events.Payload = events.TenantDeleted{Reason: p.Reason}
+		if p.Kind == events.DeletionOfApps {
+			payload = events.AppUninstalled{App: t.App, Reason: p.Reason}
+		}
+		out[i] = events.Event{Source: Source, About: events.OfTenant(t.Tenant), Payload: payload, Run: p.Run, Epoch: t.Epoch}
+	}
+	return out
 }
 
 // finish ends a plan, which leaves if it is open still.

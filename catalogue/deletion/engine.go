@@ -222,6 +222,27 @@ func (e *Engine) Reopen(ctx context.Context, actor string, p events.DoorReopened
 	return e.do(ctx, actor, theDoor(), p)
 }
 
+// Policy is the policy in force, version 0 when there is none, and what is proposed.
+func (e *Engine) Policy(ctx context.Context) (policy events.InForce, proposal events.Proposal, err error) {
+	err = e.cfg.Look(ctx, func(look Lookup) (err error) {
+		if policy, err = PolicyOf(look); err != nil {
+			return err
+		}
+		proposal, err = readable[events.Proposal](look, thePolicy())
+		return err
+	})
+	return policy, proposal, err
+}
+
+// Door is the door as it stands.
+func (e *Engine) Door(ctx context.Context) (door events.Door, err error) {
+	err = e.cfg.Look(ctx, func(look Lookup) (err error) {
+		door, err = DoorOf(look)
+		return err
+	})
+	return door, err
+}
+
 // Propose asks for another policy, and puts it in force at once if it is the first or
 // no looser than the one in force.
 func (e *Engine) Propose(ctx context.Context, p events.PolicyProposed) (changed bool, looser []string, err error) {

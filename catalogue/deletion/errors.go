@@ -20,6 +20,8 @@ var (
 	ErrBudget = errors.New("over the budget")
 	// ErrTooSoon is returned before something has waited as long as it must.
 	ErrTooSoon = errors.New("too soon")
+	// ErrNotStarted is returned for a plan that nobody has started.
+	ErrNotStarted = errors.New("the plan was not started")
 	// ErrPlan is returned for a plan that is not as a plan must be.
 	ErrPlan = errors.New("the plan does not hold")
 	// ErrPolicy is returned for a change of policy that may not be made.

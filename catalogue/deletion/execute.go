@@ -69,7 +69,10 @@ func (x *execution) next(ctx context.Context) error {
 		x.step.Done, x.step.Why = true, x.d.Finished.Why
 		return nil
 	case x.d.Started.IsZero():
-		return catalogue.Refuse(ErrPlan, "catalogue delete run", "%s was not started", x.id)
+		if err := x.rules.alive(x.id, x.d); errors.Is(err, ErrDead) || errors.Is(err, ErrHalted) {
+			return x.put(ctx, err)
+		}
+		return catalogue.Refuse(ErrNotStarted, "catalogue delete run", "%s is to be started first", x.id)
 	}
 	passage, passed, err := x.rules.passage(x.id, x.step.Wave+1)
 	if err != nil {

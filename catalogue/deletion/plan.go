@@ -106,6 +106,9 @@ func Resolve(ctx context.Context, look Lookup, ask Ask, now events.Time) (events
 	return r.plan, CheckPlan(r.plan, policy, now)
 }
 
+// TargetsOf is the range of a plan's targets that a wave, from 1, takes.
+func TargetsOf(p events.DeletionPlanned, wave int) (from, to int) { return span(p, wave, wave) }
+
 // because is why a target is refused.
 type because string
 

@@ -12,8 +12,8 @@ import (
 // The accounts that clients live in. Which of them a request came from says
 // what it may do.
 const (
-	Services  = "SERVICES"  // may publish what is no tombstone, and read
-	Deleters  = "DELETERS"  // may publish tombstones as well
+	Services  = "SERVICES"  // may publish, and read
+	Deleters  = "DELETERS"  // may ask for deletions as well, and answer health checks
 	Operators = "OPERATORS" // may do everything, the admin endpoints included
 )
 
@@ -21,7 +21,7 @@ const (
 // Services.
 const Anonymous = "anonymous"
 
-// RoleDelete is the role that lets a credential publish tombstones.
+// RoleDelete is the role that lets a credential ask for deletions.
 const RoleDelete = "delete"
 
 // Credential is a user and password of a service.

@@ -99,6 +99,11 @@ func Open(ctx context.Context, nc *nats.Conn, cfg Config) (*Log, error) {
 		}
 		l.stream, err = js.CreateStream(ctx, want)
 	}
+	if err == nil && narrower(want, l.stream.CachedInfo().Config) {
+		wider := l.stream.CachedInfo().Config
+		wider.Subjects = want.Subjects
+		l.stream, err = js.UpdateStream(ctx, wider)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("open the log %s: %w", cfg.Stream, err)
 	}

@@ -21,10 +21,13 @@ func NewReader(rows viewdb.Reader, head events.Seq) *Reader { return &Reader{row
 
 // View runs f on a reader that stands still.
 func View(home *viewdb.Home, f func(*Reader) error) error {
-	return home.View(func(s *viewdb.Snapshot) error {
-		at := s.Checkpoint()
-		return f(&Reader{rows: s, head: at.Seq, origin: at.Stream + " in " + s.Dir()})
-	})
+	return home.View(func(s *viewdb.Snapshot) error { return f(Of(s)) })
+}
+
+// Of reads a snapshot.
+func Of(s *viewdb.Snapshot) *Reader {
+	at := s.Checkpoint()
+	return &Reader{rows: s, head: at.Seq, origin: at.Stream + " in " + s.Dir()}
 }
 
 // Origin says which log in which generation of the view is read: what was read

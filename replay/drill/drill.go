@@ -268,5 +268,5 @@ func faults(list []replay.Fault) []error {
 
 var (
 	service = catalogue.Credential{Via: "drill/services"}
-	script  = catalogue.Credential{Via: "drill/script", Roles: []catalogue.Role{catalogue.RoleDelete}}
+	script  = catalogue.Credential{Via: "drill/script", Roles: []catalogue.Role{catalogue.RoleInternal}}
 )

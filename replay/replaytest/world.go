@@ -124,7 +124,7 @@ func (w *World) OpenService() (s *catalogue.Service, stop func()) {
 	store, err := heads.Open(home.Current(), w.Log.Identity(), heads.DefaultItems)
 	w.check(err)
 	s, err = catalogue.Open(context.Background(), catalogue.Config{
-		Log: w.Log, Store: store, Seal: catalogtest.Seal{}, Clock: w.Now,
+		Log: w.Log, Store: store, Seal: catalogtest.Seal{}, Clock: w.Now, Guard: catalogtest.Unguarded{},
 	})
 	w.check(err)
 	return s, func() {

@@ -1,6 +1,6 @@
 // Package auth says who a caller is and what it may do, the same over NATS and
 // HTTP. There are three sorts of caller, which are the clients' accounts of the
-// bus (see events/bus): services, services that may delete, and operators. A
+// bus (see events/bus): services, services that may ask for deletions, and operators. A
 // caller without credentials is a service called anonymous.
 //
 // The credentials stand in two files of the data directory, readable by their
@@ -27,7 +27,7 @@ var ErrUnknown = errors.New("there is no such credential, or the password is ano
 // Caller is who asks.
 type Caller struct {
 	Name     string // stamped on what it writes
-	Delete   bool   // may write tombstones
+	Delete   bool   // may ask for deletions
 	Operator bool   // may use the admin endpoints
 }
 
@@ -42,9 +42,6 @@ func FromBus(c bus.Caller) Caller {
 // Credential is what the Service is told of the caller.
 func (c Caller) Credential() catalogue.Credential {
 	out := catalogue.Credential{Via: c.Name}
-	if c.Delete {
-		out.Roles = append(out.Roles, catalogue.RoleDelete)
-	}
 	if c.Operator {
 		out.Roles = append(out.Roles, catalogue.RoleOperator)
 	}

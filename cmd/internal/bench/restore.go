@@ -11,6 +11,8 @@ import (
 	"github.com/google/uuid"
 
 	"tenantcatalogue/catalogue"
+	"tenantcatalogue/catalogue/deletion"
+	"tenantcatalogue/catalogue/deletion/deletiontest"
 	"tenantcatalogue/cmd/internal/daemon"
 	"tenantcatalogue/events"
 	"tenantcatalogue/projectors/history"
@@ -60,27 +62,29 @@ func restoreRows() []Row {
 // wrongRun deletes the tenants that a wrong run deletes, and waits for the views.
 func (e *Env) wrongRun(ctx context.Context, sys *daemon.System) (run events.RunID, err error) {
 	run = events.IDFromUUID[events.RunID](uuid.Must(uuid.NewV7()))
-	list := make([]catalogue.Request, e.Deleted)
+	list := make([]deletion.Asked, e.Deleted)
 	err = sys.Homes[tenants.Name].View(func(s *viewdb.Snapshot) error {
 		for i := range list {
 			rec, found, err := tenants.Get(s, e.cast.Tenant(i))
 			if err != nil || !found {
 				return fmt.Errorf("%s is not in the tenants view: %w", e.cast.Tenant(i), err)
 			}
-			deleted := event(events.OfTenant(rec.ID), events.TenantDeleted{Reason: "the app is part of the product now"})
-			deleted.Run, deleted.Epoch = run, rec.Epoch
-			list[i].Events = []events.Event{deleted}
+			list[i] = deletion.Asked{ID: rec.ID.String(), Parent: rec.Account.String(), Name: rec.URL}
 		}
 		return nil
 	})
 	if err != nil {
 		return run, err
 	}
-	verdicts := sys.Service.Publish(ctx, catalogue.Credential{Via: "bench", Roles: []catalogue.Role{catalogue.RoleDelete}}, list...)
-	if err := allStored(verdicts); err != nil {
+	crew := deletiontest.NewCrew(sys.Deletions(), sys.Clock)
+	if err := crew.DeleteTenants(ctx, sys.Service, run, list...); err != nil {
 		return run, err
 	}
-	return run, sys.Runner.WaitFor(ctx, verdicts[len(verdicts)-1].Seq)
+	head, err := sys.Log.Head(ctx)
+	if err != nil {
+		return run, err
+	}
+	return run, sys.Runner.WaitFor(ctx, head)
 }
 
 // restored is how long the parts of a restoration took, and when they ended.

@@ -57,11 +57,16 @@ type Config struct {
 	// Paused leaves the views where they stand: the write side is measured by
 	// itself then, or a bulk load comes first and the views after it.
 	Paused bool
+	// Stepped leaves deletions to whoever steps through them, and time unmarked: a
+	// drill does both by itself.
+	Stepped bool
 	// VerifyEvery is how often the views are verified, from the last time on; 0:
 	// when somebody asks.
 	VerifyEvery time.Duration
 	// Logger hears of faults; the zero Logger is quiet.
 	Logger zerolog.Logger
+
+	scratch *scratch // nil: a catalogue of its own
 }
 
 const (

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"tenantcatalogue/catalogue"
+	"tenantcatalogue/catalogue/deletion"
 	"tenantcatalogue/cmd/internal/auth"
 	"tenantcatalogue/events"
 	"tenantcatalogue/events/eventlog"
@@ -44,7 +45,8 @@ func Open(ctx context.Context, cfg Config) (*System, error) {
 		Snapshots: replay.NewSnapshots(cfg.SnapshotBytes),
 	}
 	for _, step := range []func(context.Context, Config) error{
-		s.openDir, s.openBusAndStores, s.openLog, s.fillHeads, s.openService, s.startRunner, s.startFeed, s.startBeat,
+		s.openDir, s.openBusAndStores, s.openLog, s.fillScratch, s.fillHeads, s.openService, s.startRunner,
+		s.startFeed, s.startBeat, s.startDeletions,
 	} {
 		if err := step(ctx, cfg); err != nil {
 			return nil, errors.Join(fmt.Errorf("open the catalogue in %s: %w", s.Dir, err), s.close.run(context.WithoutCancel(ctx)), s.dropFreshKeys())
@@ -81,7 +83,7 @@ func (s *System) openBusAndStores(ctx context.Context, cfg Config) error {
 	var stores error
 	var wg sync.WaitGroup
 	wg.Go(func() {
-		if stores = s.openKeys(); stores == nil {
+		if stores = s.openKeys(cfg); stores == nil {
 			stores = s.openStores(cfg)
 		}
 	})
@@ -92,7 +94,11 @@ func (s *System) openBusAndStores(ctx context.Context, cfg Config) error {
 
 func (s *System) keysDir() string { return filepath.Join(s.Dir, "keys") }
 
-func (s *System) openKeys() error {
+func (s *System) openKeys(cfg Config) error {
+	if cfg.scratch != nil {
+		s.Sealer = cfg.scratch.sealer
+		return nil
+	}
 	dir := s.keysDir()
 	if _, err := os.Stat(dir); errors.Is(err, fs.ErrNotExist) {
 		s.freshKeys = true
@@ -238,6 +244,14 @@ func allZero(stores map[string]viewdb.Checkpoint) bool {
 	return true
 }
 
+// fillScratch gives a copy what it is to begin with.
+func (s *System) fillScratch(ctx context.Context, cfg Config) error {
+	if cfg.scratch == nil {
+		return nil
+	}
+	return cfg.scratch.fill(ctx, s.Log)
+}
+
 // fillHeads makes empty heads from the history, because nothing can be decided
 // without them and the log gives them one event at a time; every other store
 // that is empty is filled on the way. Without a history the Service has the log.
@@ -269,7 +283,11 @@ func (s *System) openService(ctx context.Context, cfg Config) error {
 	if err != nil {
 		return err
 	}
-	s.Service, err = catalogue.Open(ctx, catalogue.Config{Log: s.Log, Store: store, Seal: s.Sealer, Clock: s.Clock})
+	var guard catalogue.Guard = deletion.Guard{}
+	if cfg.scratch != nil {
+		guard = cfg.scratch.guard
+	}
+	s.Service, err = catalogue.Open(ctx, catalogue.Config{Log: s.Log, Store: store, Seal: s.Sealer, Clock: s.Clock, Guard: guard})
 	if err != nil {
 		return err
 	}

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 
 	"tenantcatalogue/catalogue"
+	"tenantcatalogue/catalogue/deletion"
 	"tenantcatalogue/events"
 	"tenantcatalogue/projectors/heads"
 	"tenantcatalogue/projectors/viewdb"
@@ -65,7 +66,7 @@ func (r *Rehearsal) open(ctx context.Context, s *System) error {
 	if err != nil {
 		return err
 	}
-	r.Service, err = catalogue.Open(ctx, catalogue.Config{Log: r.log, Store: store, Seal: s.Sealer, Clock: s.Clock})
+	r.Service, err = catalogue.Open(ctx, catalogue.Config{Log: r.log, Store: store, Seal: s.Sealer, Clock: s.Clock, Guard: deletion.Guard{}})
 	if err != nil {
 		return err
 	}

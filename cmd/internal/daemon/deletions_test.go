@@ -1,0 +1,141 @@
+package daemon_test
+
+import (
+	"errors"
+	"testing"
+
+	"tenantcatalogue/catalogue"
+	"tenantcatalogue/catalogue/deletion"
+	"tenantcatalogue/catalogue/deletion/deletiontest"
+	"tenantcatalogue/cmd/internal/daemon"
+	"tenantcatalogue/events"
+	"tenantcatalogue/projectors/tenants"
+	"tenantcatalogue/projectors/viewdb"
+)
+
+// asked is a line of a list that is about the tenant of a name.
+func asked(name string) deletion.Asked {
+	e := created(name)
+	p, _ := e.Payload.(events.TenantCreated)
+	return deletion.Asked{ID: e.About.Tenant().String(), Parent: p.Account.String(), Name: p.URL}
+}
+
+func status(t *testing.T, s *daemon.System, id events.TenantID) events.TenantStatus {
+	t.Helper()
+	shown(t, s)
+	var status events.TenantStatus
+	err := s.Homes[tenants.Name].View(func(v *viewdb.Snapshot) error {
+		record, _, err := tenants.Get(v, id)
+		status = record.Status
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return status
+}
+
+// TestDeletion takes a deletion through the door of a running catalogue: everything is
+// real, the rehearsal included.
+func TestDeletion(t *testing.T) {
+	t.Parallel()
+	s := open(t, daemon.Config{Stepped: true})
+	var list []deletion.Asked
+	for _, name := range []string{"one", "two", "three"} {
+		publish(t, s, name)
+		list = append(list, asked(name))
+	}
+	stays := publish(t, s, "stays")
+	crew := deletiontest.NewCrew(s.Deletions(), s.Clock)
+	run := events.DeriveID[events.RunID]("run")
+	if err := crew.DeleteTenants(t.Context(), s.Service, run, list...); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"one", "two", "three"} {
+		if is := status(t, s, created(name).About.Tenant()); is != events.TenantStatusDeleted {
+			t.Errorf("%s is %s", name, is)
+		}
+	}
+	if is := status(t, s, stays); is != events.TenantStatusActive {
+		t.Errorf("the neighbour is %s", is)
+	}
+	report, err := s.Verify(t.Context(), nil)
+	if err != nil || !report.OK() {
+		t.Errorf("verify: %v, %v", report.Faults, err)
+	}
+}
+
+// TestNoOtherDoor leaves nobody a way past it, not even the catalogue's own credential.
+func TestNoOtherDoor(t *testing.T) {
+	t.Parallel()
+	s := open(t, daemon.Config{Stepped: true})
+	id := publish(t, s, "one")
+	for _, policy := range []bool{false, true} {
+		if policy {
+			crew := deletiontest.NewCrew(s.Deletions(), s.Clock)
+			if _, err := crew.Propose(t.Context(), deletiontest.QuickPolicy(crew.Roster()), "begin"); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for _, roles := range [][]catalogue.Role{nil, {catalogue.RoleOperator}, {catalogue.RoleInternal}} {
+			e := created("one")
+			e.ID, e.Payload = events.DeriveID[events.EventID]("delete"), events.TenantDeleted{Reason: "past the door"}
+			v := s.Service.Publish(t.Context(), catalogue.Credential{Via: "test", Roles: roles}, catalogue.Request{Events: []events.Event{e}})[0]
+			if !errors.Is(v.Err, catalogue.ErrForbidden) && !errors.Is(v.Err, deletion.ErrNoPlan) && !errors.Is(v.Err, deletion.ErrPolicy) {
+				t.Errorf("roles %v: %v", roles, v.Err)
+			}
+		}
+	}
+	if is := status(t, s, id); is != events.TenantStatusActive {
+		t.Errorf("it is %s", is)
+	}
+}
+
+// TestExecutorGoesOn starts a deletion, stops the catalogue before anything has gone, and
+// finds it done by the next one by itself.
+func TestExecutorGoesOn(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	s := open(t, daemon.Config{DataDir: dir, Stepped: true})
+	id := publish(t, s, "one")
+	crew := deletiontest.NewCrew(s.Deletions(), s.Clock)
+	if _, err := crew.Propose(t.Context(), deletiontest.QuickPolicy(crew.Roster()), "begin"); err != nil {
+		t.Fatal(err)
+	}
+	e := created("one")
+	e.ID, e.Payload = events.DeriveID[events.EventID]("deactivate"), events.TenantDeactivated{}
+	if v := s.Service.Publish(t.Context(), catalogue.Credential{Via: "test"}, catalogue.Request{Events: []events.Event{e}})[0]; v.Err != nil {
+		t.Fatal(v.Err)
+	}
+	p, err := crew.Start(t.Context(), deletion.Ask{
+		Kind: events.DeletionOfTenants, Author: deletiontest.Author, Submitter: deletiontest.Author, Supplier: "analyst",
+		Reason: "closed", Expected: 1, Targets: []deletion.Asked{asked("one")},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	stop(t, s)
+	s = open(t, daemon.Config{DataDir: dir})
+	for ended := false; !ended; {
+		head, err := s.Log.Head(t.Context())
+		if err == nil {
+			err = s.Runner.WaitFor(t.Context(), head)
+		}
+		d, failed := s.Deletions().Deletion(t.Context(), p.ID)
+		if err := errors.Join(err, failed); err != nil {
+			t.Fatal(err)
+		}
+		ended = d.Finished.Done
+	}
+	if is := status(t, s, id); is != events.TenantStatusDeleted {
+		t.Errorf("it is %s", is)
+	}
+	var clock events.Clock
+	err = s.Look(t.Context(), func(look deletion.Lookup) (err error) {
+		clock, _, err = catalogue.Get[events.Clock](look.State(events.TheOne(events.AggregateClock)), events.Clock{}.EntityKey())
+		return err
+	})
+	if err != nil || clock.Last.IsZero() {
+		t.Errorf("time is not marked: %+v, %v", clock, err)
+	}
+}
