@@ -3,6 +3,7 @@ package deletion
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -283,14 +284,34 @@ func (e *Engine) Tick(ctx context.Context) error {
 }
 
 // Hold keeps everything from being deleted while a restoration is applied; Release ends
-// that, once the restoration is finished.
+// that, once the restoration is finished. Before there is a policy nothing is deleted
+// anyway, and nothing is held.
 func (e *Engine) Hold(ctx context.Context, actor string, id events.RestoreID) error {
+	policy, held, err := e.holds(ctx, id)
+	if err != nil || policy.Version == 0 || held {
+		return err
+	}
 	return e.do(ctx, actor, theDoor(), events.DoorHeld{Restoration: id})
 }
 
 // Release is the end of Hold.
 func (e *Engine) Release(ctx context.Context, actor string, id events.RestoreID) error {
+	if _, held, err := e.holds(ctx, id); err != nil || !held {
+		return err
+	}
 	return e.do(ctx, actor, theDoor(), events.DoorReleased{Restoration: id})
+}
+
+func (e *Engine) holds(ctx context.Context, id events.RestoreID) (policy events.InForce, held bool, err error) {
+	err = e.cfg.Look(ctx, func(look Lookup) (err error) {
+		if policy, err = PolicyOf(look); err != nil {
+			return err
+		}
+		door, err := DoorOf(look)
+		held = slices.Contains(door.Held, id)
+		return err
+	})
+	return policy, held, err
 }
 
 // DoorOf reads the door.

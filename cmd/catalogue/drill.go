@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"tenantcatalogue/cmd/internal/api"
 	"tenantcatalogue/cmd/internal/daemon"
 	"tenantcatalogue/events"
 	"tenantcatalogue/projectors/tenants"
@@ -24,10 +25,15 @@ func (a *app) drill() *cobra.Command {
 		Use:   "drill",
 		Short: "Play the April 2022 incident on a scratch catalogue, and restore what the wrong run deleted",
 		Long: `Plays April 2022 on a scratch catalogue within this process: a month of tenants'
-lives, a right run that removes an app from 30 tenants, the wrong run that deletes
-883 tenants in 23 minutes while traffic goes on. Then, traffic still going on, it
-plans a restoration at five minutes before the run, applies it, proves it, and
-rebuilds every view from the log to compare.
+lives; the wrong list, 883 tenants in a plan for apps, on every path there is, each of
+which refuses it; the policy is loosened by its own rule, on the drill's clock; a right
+run removes an app from 30 tenants; a wrong run, approved and rehearsed, puts 883 tenants
+out of service and deletes them in 23 minutes while traffic goes on. Then, traffic still
+going on, it plans a restoration at five minutes before the run, applies it, proves it,
+and rebuilds every view from the log to compare.
+
+With --halt a service that fails for deleted tenants is asked after every wave, and the
+wrong run is halted after the first.
 
 Exit code 6 when any figure is not what it must be.`,
 		Args: cobra.NoArgs,
@@ -44,6 +50,7 @@ Exit code 6 when any figure is not what it must be.`,
 	f.IntVar(&cfg.Deleted, "deleted", drill.DefaultDeleted, "how many of them the wrong run deletes")
 	f.Uint64Var(&cfg.Seed, "seed", 1, "the same seed plays the same job")
 	f.StringVar(&mode, "mode", string(events.Rewind), "how to restore: rewind (the state at the cut) or undo (all but the run's own events)")
+	f.BoolVar(&cfg.Halt, "halt", false, "a service of the vendor's that fails for deleted tenants is the health check of every wave")
 	f.StringVar(&data, "data", "", "keep the scratch catalogue in this empty directory (default: a temporary one, removed)")
 	return cmd
 }
@@ -53,15 +60,25 @@ func (a *app) runDrill(ctx context.Context, cfg drill.Config, data string) (err 
 		return usage(err)
 	}
 	clock := drill.NewClock(drill.Begins, time.Now)
-	sys, err := daemon.Open(ctx, daemon.Config{DataDir: data, Clock: clock.Now})
+	sys, err := daemon.Open(ctx, daemon.Config{DataDir: data, Clock: clock.Now, Stepped: true, NATSListen: "127.0.0.1:0"})
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, sys.Close(context.WithoutCancel(ctx))) }()
+	url, stop, err := openDoors(ctx, sys, serveFlags{http: "127.0.0.1:0"})
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, stop(context.WithoutCancel(ctx))) }()
+	service, err := api.New(sys)
+	if err != nil {
+		return err
+	}
 	p := newProgress(a.Err)
 	report, err := drill.Run(ctx, drill.System{
 		Service: sys.Service, Runner: sys.Runner, Engine: sys.Restorer(), Log: sys.Log,
-		Clock: clock, Tenants: sys.Homes[tenants.Name],
+		Clock: clock, Tenants: sys.Homes[tenants.Name], Deletions: sys.Deletions(),
+		Paths: drillPaths{sys: sys, api: service, url: url}.list(),
 	}, cfg, drill.Tell{Line: p.line, Progress: p.at})
 	p.clear()
 	if err != nil && !errors.Is(err, drill.ErrFailed) {
@@ -87,9 +104,18 @@ func mustBeEmpty(dir string) error {
 func drillTable(w *tabwriter.Writer, r drill.Report) {
 	row := func(what, format string, args ...any) { row(w, what, fmt.Sprintf(format, args...)) }
 	row("catalogue", "%d tenants, %d events", r.Tenants, r.EventsBefore)
+	for _, refusal := range r.Refusals {
+		row("refused", "%s: %d tried, %d tombstones", refusal.Path, refusal.Attempted, refusal.Tombstones)
+	}
 	row("right run", "%s removed the app from %d tenants", r.RightRun.ID, r.RightRun.AppsUninstalled)
-	row("wrong run", "%s deleted %d tenants of %d customers, %d active users, events %d to %d", r.BadRun.ID,
-		r.BadRun.TenantsDeleted, r.BadRun.Accounts, r.BadRun.ActiveUsers, r.BadRun.FirstSeq, r.BadRun.LastSeq)
+	row("wrong run", "%s put %d tenants of %d customers, %d active users, out of service and deleted %d, events %d to %d, in %.0f minutes", r.BadRun.ID,
+		r.BadRun.OutOfService, r.BadRun.Accounts, r.BadRun.ActiveUsers, r.BadRun.TenantsDeleted, r.BadRun.FirstSeq, r.BadRun.LastSeq, r.BadRun.Minutes)
+	if r.Halt.Alarm != "" {
+		row("alarm", "%s, %.2f s after its first tombstone", r.Halt.Alarm, r.Halt.SecondsToAlarm)
+	}
+	if r.Halt.Cause != "" {
+		row("halt", "%s, %.2f s after its first tombstone: %d tenants were gone", r.Halt.Cause, r.Halt.SecondsToHalt, r.Halt.TenantsGone)
+	}
 	row("restore point", "%s = event %d", r.Restore.Point.Text, r.Restore.CutSeq)
 	row("restored", "%d of %d by %s, %d failed, in %.2f s (plan %.2f s, proof %.2f s)", r.Restore.Restored,
 		r.Restore.Planned, r.Restore.Mode, r.Restore.Failed, r.Restore.Seconds, r.Restore.Plan, r.Restore.Proof)

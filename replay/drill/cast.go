@@ -16,18 +16,24 @@ type Cast struct{ run run }
 func NewCast(cfg Config) *Cast { return &Cast{run{cfg: cfg, job: newJob(cfg)}} }
 
 // Live publishes the month of every tenant's life, some 20 events each, from
-// several callers at once, and moves sys.Clock through it; then the right run. Of
-// sys only Service, Log and Clock are used.
+// several callers at once, and moves sys.Clock through it; then a run on a few tenants.
+// Of sys only Service, Log and Clock are used.
 func (c *Cast) Live(ctx context.Context, sys System, tell Tell) error {
 	r := c.run
 	r.sys, r.tell = sys, tell
 	if err := r.month(ctx); err != nil {
 		return fmt.Errorf("live a month: %w", err)
 	}
-	return r.rightRun(ctx)
+	var list []events.Event
+	for _, t := range r.job.spared[:rightRun] {
+		e := r.event(events.OfTenant(t.id), "a run", "user_campaign", events.TenantConfigured{Metadata: map[string]string{"banner": "the app is part of the product now"}})
+		e.Run = r.job.right
+		list = append(list, e)
+	}
+	return r.publish(ctx, service, list)
 }
 
-// RightRun is the run that comes after the month, on a few tenants.
+// RightRun is the run that comes after the month.
 func (c *Cast) RightRun() events.RunID { return c.run.job.right }
 
 // Tenants is how many tenants there are.

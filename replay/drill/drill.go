@@ -1,8 +1,10 @@
-// Package drill plays the April 2022 job on a scratch catalogue, through the
-// real write side, with an injected clock: a month of tenants' lives; a right
-// run that removes an app from 30 tenants; the wrong run that deletes 883
-// tenants in 23 minutes while traffic goes on; then the restoration, while it
-// still goes on: planned at five minutes before the run, applied, proven.
+// Package drill plays the April 2022 job on a scratch catalogue, through the real write
+// side and the real door, with an injected clock: a month of tenants' lives; the wrong
+// list on every path, which is refused; a policy loosened by its own rule; a right run
+// that removes an app from 30 tenants; a wrong run whose plan is as it must be but for the
+// list, which puts 883 tenants out of service and deletes them in 23 minutes, while traffic
+// goes on; then the restoration, while it still goes on: planned at five minutes before the
+// run, applied, proven.
 //
 // Nothing in it is asserted: every figure of the [Report] is read from the log,
 // from the views, or from a view rebuilt from the log after the restoration.
@@ -15,6 +17,8 @@ import (
 	"time"
 
 	"tenantcatalogue/catalogue"
+	"tenantcatalogue/catalogue/deletion"
+	"tenantcatalogue/catalogue/deletion/deletiontest"
 	"tenantcatalogue/events"
 	"tenantcatalogue/projectors"
 	"tenantcatalogue/projectors/viewdb"
@@ -33,17 +37,26 @@ const (
 	ownersOf883    = 775 // accounts that owned them
 	rightRun       = 30  // tenants of the right run
 	ownerDeletions = 5   // tenants that their owners deleted in the same minutes
+	haltedWithin   = 11  // tenants are gone at most when a health check is bad
 	changesBetween = 42  // changes of later-deleted tenants between the cut and their deletion
 )
 
-// The instants of the review, UTC.
+// The instants of the review, UTC, and what must have come before.
 var (
-	monthBegins   = time.Date(2022, 3, 5, 8, 0, 0, 0, time.UTC)
-	rightRunAt    = time.Date(2022, 4, 4, 14, 0, 0, 0, time.UTC)
-	beforeCut     = time.Date(2022, 4, 5, 7, 32, 0, 0, time.UTC)
-	wrongRunAt    = time.Date(2022, 4, 5, 7, 38, 0, 0, time.UTC)
-	wrongRunEnds  = time.Date(2022, 4, 5, 8, 1, 0, 0, time.UTC)
-	restorationAt = time.Date(2022, 4, 5, 8, 17, 0, 0, time.UTC)
+	monthBegins    = time.Date(2022, 3, 5, 8, 0, 0, 0, time.UTC)
+	monthEnds      = time.Date(2022, 4, 1, 8, 0, 0, 0, time.UTC)
+	loosenedAt     = time.Date(2022, 4, 4, 9, 0, 0, 0, time.UTC)
+	rightRunAt     = time.Date(2022, 4, 4, 14, 0, 0, 0, time.UTC)
+	ownersLeaveAt  = time.Date(2022, 4, 4, 18, 0, 0, 0, time.UTC)
+	beforeCut      = time.Date(2022, 4, 5, 6, 32, 0, 0, time.UTC)
+	outOfServiceAt = time.Date(2022, 4, 5, 6, 38, 0, 0, time.UTC)
+	wrongRunAt     = time.Date(2022, 4, 5, 7, 38, 0, 0, time.UTC)
+	restorationAt  = time.Date(2022, 4, 5, 8, 17, 0, 0, time.UTC)
+)
+
+const (
+	outOfServiceTime = 23 * time.Minute // the wrong run takes to put its tenants out of service
+	wrongRunTime     = 23 * time.Minute // and to delete them
 )
 
 // Begins is where the drill's clock has to stand at first.
@@ -57,8 +70,11 @@ type System struct {
 	Log     interface {
 		replay.Log
 		Head(ctx context.Context) (events.Seq, error)
+		Tail(ctx context.Context, after events.Seq, fn func([]events.Stored) error) error
 	}
-	Clock *Clock
+	Clock     *Clock
+	Deletions *deletion.Engine
+	Paths     []Path // on which the wrong list is tried, beside plans
 	// Tenants is the home of the tenants view.
 	Tenants *viewdb.Home
 }
@@ -69,6 +85,7 @@ type Config struct {
 	Deleted int
 	Seed    uint64
 	Mode    events.RestoreMode
+	Halt    bool // a service of the vendor's is the health check of every wave
 }
 
 // Validate lists every fault.
@@ -91,8 +108,10 @@ type Report struct {
 	Tenants        int                 `json:"tenants"`
 	Seed           uint64              `json:"seed"`
 	EventsBefore   events.Seq          `json:"events_before"` // the runs
+	Refusals       []Refusal           `json:"refusals"`
 	RightRun       RightRun            `json:"right_run"`
 	BadRun         BadRun              `json:"bad_run"`
+	Halt           Halt                `json:"halt"`
 	Restore        Restoration         `json:"restore"`
 	Certificate    restore.Certificate `json:"certificate"`
 	Views          []replay.ViewReport `json:"views"`
@@ -109,9 +128,10 @@ type RightRun struct {
 	AppsUninstalled int          `json:"apps_uninstalled"`
 }
 
-// BadRun is the run that deleted tenants for apps.
+// BadRun is the run that took tenants for apps.
 type BadRun struct {
 	ID             events.RunID `json:"id"`
+	OutOfService   int          `json:"tenants_out_of_service"`
 	TenantsDeleted int          `json:"tenants_deleted"`
 	Accounts       int          `json:"accounts"`
 	ActiveUsers    uint64       `json:"active_users"`
@@ -189,6 +209,9 @@ type run struct {
 	cfg    Config
 	tell   Tell
 	job    *job
+	crew   *deletiontest.Crew
+	health *product  // nil: nobody is asked
+	marked time.Time // the last tick
 	report Report
 }
 
@@ -200,11 +223,23 @@ func Run(ctx context.Context, sys System, cfg Config, tell Tell) (Report, error)
 	}
 	r := &run{sys: sys, cfg: cfg, tell: tell, job: newJob(cfg)}
 	r.report = Report{Tenants: cfg.Tenants, Seed: cfg.Seed}
+	r.crew = deletiontest.NewCrew(sys.Deletions, sys.Clock.Now)
+	if cfg.Halt {
+		health, err := r.startProduct(ctx)
+		if err != nil {
+			return r.report, fmt.Errorf("drill: start a product service: %w", err)
+		}
+		r.health = health
+		defer func() { _ = health.stop() }()
+	}
 	for _, phase := range []struct {
 		name string
 		do   func(context.Context) error
 	}{
 		{"a month of tenants' lives", r.month},
+		{"the policy a catalogue begins with", r.adopt},
+		{"the wrong list, on every path", r.refusals},
+		{"the policy is loosened", r.loosen},
 		{"the right run", r.rightRun},
 		{"the wrong run, and traffic", r.wrongRun},
 		{"restore, and traffic", r.restore},
@@ -232,6 +267,18 @@ func (r *run) judge() error {
 		if is != want {
 			errs = append(errs, fmt.Errorf("%s is %d, not %d", what, is, want))
 		}
+	}
+	for _, refusal := range rep.Refusals {
+		must("tombstones by "+refusal.Path, refusal.Tombstones, 0)
+		must("events that are no records of a refusal, by "+refusal.Path, refusal.Events-refusal.Recorded, 0)
+	}
+	if r.cfg.Halt {
+		if rep.Halt.Cause == "" || rep.Halt.TenantsGone > haltedWithin {
+			errs = append(errs, fmt.Errorf("%d tenants are gone when the halt comes (%q), at most %d may be", rep.Halt.TenantsGone, rep.Halt.Cause, haltedWithin))
+		}
+	} else {
+		must("deleted by the wrong run", rep.BadRun.TenantsDeleted, r.cfg.Deleted)
+		must("owner deletions", rep.OwnerDeletions.Count, ownerDeletions)
 	}
 	must("restored", rep.Restore.Restored, r.cfg.Deleted)
 	must("failed", rep.Restore.Failed, 0)
@@ -266,7 +313,4 @@ func faults(list []replay.Fault) []error {
 	return errs
 }
 
-var (
-	service = catalogue.Credential{Via: "drill/services"}
-	script  = catalogue.Credential{Via: "drill/script", Roles: []catalogue.Role{catalogue.RoleInternal}}
-)
+var service = catalogue.Credential{Via: "drill/services"}

@@ -41,7 +41,7 @@ type tenant struct {
 // proportion for other numbers, and so do all others.
 func newJob(cfg Config) *job {
 	j := &job{cfg: cfg, rng: rand.New(rand.NewPCG(cfg.Seed, 2022))}
-	j.right, j.wrong = events.IDFromUUID[events.RunID](j.uuid(rightRunAt)), events.IDFromUUID[events.RunID](j.uuid(wrongRunAt))
+	j.right, j.wrong = events.IDFromUUID[events.RunID](j.uuid(rightRunAt)), events.IDFromUUID[events.RunID](j.uuid(outOfServiceAt))
 	j.addTenants(cfg.Deleted, &j.doomed)
 	j.addTenants(cfg.Tenants-cfg.Deleted, &j.spared)
 	j.leaving = j.spared[len(j.spared)-ownerDeletions:]
@@ -81,6 +81,9 @@ func (j *job) uuid(at time.Time) uuid.UUID {
 	u[8] = u[8]&0x3f | 0x80
 	return u
 }
+
+// legacyApp is the app of the runs.
+const legacyApp = "asset-tracker"
 
 // lifeSteps is how many events a tenant has before the runs; with its two
 // claims that makes about 20.
@@ -124,7 +127,7 @@ func (j *job) life(t *tenant, step int) events.Payload {
 	case 12:
 		return events.IdentityPermissionsChanged{Group: "administrators", Permissions: []string{"administer", "browse", "manage-users"}}
 	case 13:
-		return events.AppInstalled{App: t.legacy, Name: "asset-tracker", Version: "4.2.0"}
+		return events.AppInstalled{App: t.legacy, Name: legacyApp, Version: "4.2.0"}
 	case 14:
 		return events.AppInstalled{App: t.other, Name: "time-sheets", Version: "1.9.3"}
 	case 15:

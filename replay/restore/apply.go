@@ -38,12 +38,28 @@ func (e *Engine) Apply(ctx context.Context, id events.RestoreID, progress Progre
 		return rec.status(), nil
 	}
 	a := application{engine: e, rec: rec, progress: progress}
-	if err := a.run(ctx); err != nil {
+	err = e.shut(ctx, a.run, rec)
+	if err != nil {
 		return rec.status(), fmt.Errorf("apply %s: %w; apply it again to go on", id, err)
 	}
 	status, err := e.Status(ctx, id)
 	status.Added = a.added
 	return status, err
+}
+
+// shut holds the door shut until something is done to its end.
+func (e *Engine) shut(ctx context.Context, do func(context.Context) error, rec recorded) error {
+	door := e.cfg.Door
+	if door == nil {
+		return do(ctx)
+	}
+	if err := door.Hold(ctx, rec.actor, rec.id); err != nil {
+		return err
+	}
+	if err := do(ctx); err != nil {
+		return err
+	}
+	return door.Release(ctx, rec.actor, rec.id)
 }
 
 func (e *Engine) load(id events.RestoreID) (rec recorded, err error) {

@@ -79,6 +79,15 @@ type Proofs interface {
 	Keep(p replay.Proof)
 }
 
+// Door is what everything that is deleted goes through: it is held shut while a
+// restoration is being applied.
+type Door interface {
+	// Hold shuts it. Of a restoration that holds it already it does nothing.
+	Hold(ctx context.Context, actor string, id events.RestoreID) error
+	// Release is the end of Hold, once the restoration is finished.
+	Release(ctx context.Context, actor string, id events.RestoreID) error
+}
+
 // Objectives are what a restoration is held against.
 type Objectives struct {
 	RPO time.Duration // data that may be lost, as time
@@ -96,6 +105,7 @@ type Config struct {
 	Views      Views
 	Log        Log
 	Proofs     Proofs
+	Door       Door              // nil: nothing is deleted there
 	Spare      *projectors.Spare // what a certificate may use of the processors; nil: all
 	Clock      func() time.Time
 	NewID      func() (uuid.UUID, error)

@@ -99,8 +99,10 @@ func (e *Env) to(ctx context.Context, m mode) (*daemon.System, error) {
 	return sys, settled(ctx, sys)
 }
 
-// open opens a catalogue and waits for its views, unless they are paused.
+// open opens a catalogue and waits for its views, unless they are paused. Nothing is
+// deleted in it but by who measures that.
 func open(ctx context.Context, cfg daemon.Config, tell drill.Tell) (*daemon.System, error) {
+	cfg.Stepped = true
 	sys, err := daemon.Open(ctx, cfg)
 	if err != nil || cfg.Paused {
 		return sys, err

@@ -43,21 +43,18 @@ func (s *System) Look(ctx context.Context, f func(deletion.Lookup) error) (err e
 	if err != nil {
 		return fmt.Errorf("look at the catalogue: %w", err)
 	}
-	pinned, err := s.Runner.Pin()
-	if err != nil {
-		return fmt.Errorf("look at the catalogue: %w", err)
-	}
-	defer func() { err = errors.Join(err, pinned.Close()) }()
-	if pinned.Seq < head {
-		return fmt.Errorf("look at the catalogue: %w: they stand at %d, the log at %d", projectors.ErrBehind, pinned.Seq, head)
-	}
-	return f(newLookup(pinned, s.Snapshots))
+	return history.View(s.History, func(r *history.Reader) error {
+		if r.Head() < head {
+			return fmt.Errorf("look at the catalogue: %w: the history stands at %d, the log at %d", projectors.ErrBehind, r.Head(), head)
+		}
+		return f(&lookup{history: r, apps: s.Homes[apps.Name], snapshots: s.Snapshots, known: map[events.Aggregate]folded{}})
+	})
 }
 
-// lookup is the catalogue as of one Seq: what a pinned history makes of it.
+// lookup is the catalogue as of one Seq: what the history makes of it.
 type lookup struct {
 	history   *history.Reader
-	apps      viewdb.Reader
+	apps      *viewdb.Home // tells no more than where an app is to be looked for
 	snapshots *replay.Snapshots
 	known     map[events.Aggregate]folded
 }
@@ -66,19 +63,6 @@ type lookup struct {
 type folded struct {
 	past replay.Past
 	err  error
-}
-
-func newLookup(pinned *projectors.Pinned, snapshots *replay.Snapshots) *lookup {
-	l := &lookup{snapshots: snapshots, known: map[events.Aggregate]folded{}}
-	for _, v := range pinned.Views {
-		switch v.Projector.Name() {
-		case history.Name:
-			l.history = history.Of(v.Snapshot)
-		case apps.Name:
-			l.apps = v.Snapshot
-		}
-	}
-	return l
 }
 
 // AsOf is the Seq.
@@ -133,9 +117,13 @@ func (l *lookup) Tenant(ctx context.Context, id events.TenantID) (catalogue.MapS
 }
 
 // AppOf is the tenant that has an app, or had it.
-func (l *lookup) AppOf(_ context.Context, id events.AppID) (events.TenantID, bool, error) {
-	app, found, err := apps.Get(l.apps, id)
-	return app.Tenant, found, err
+func (l *lookup) AppOf(_ context.Context, id events.AppID) (tenant events.TenantID, found bool, err error) {
+	err = l.apps.View(func(v *viewdb.Snapshot) error {
+		app, known, err := apps.Get(v, id)
+		tenant, found = app.Tenant, known
+		return err
+	})
+	return tenant, found, err
 }
 
 // recount reads the log after a wave, and the tenants as they are now.

@@ -53,6 +53,6 @@ func (s *System) Verify(ctx context.Context, progress func(at, of events.Seq)) (
 func (s *System) Restorer() *restore.Engine {
 	return restore.New(restore.Config{
 		History: func(f func(*history.Reader) error) error { return history.View(s.History, f) },
-		Service: s.Service, Views: s.Runner, Log: s.Log, Proofs: &s.proofs, Spare: s.Runner.Spare, Clock: s.Clock, NewID: uuid.NewV7,
+		Service: s.Service, Views: s.Runner, Log: s.Log, Proofs: &s.proofs, Door: s.Deletions(), Spare: s.Runner.Spare, Clock: s.Clock, NewID: uuid.NewV7,
 	})
 }

@@ -1,0 +1,166 @@
+package drill
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"sync"
+	"time"
+
+	"tenantcatalogue/events"
+)
+
+// Halt is what stopped the wrong run, and when the watcher spoke up. The times are real
+// ones, from the wrong run's first tombstone on.
+type Halt struct {
+	Cause          events.HaltCause `json:"cause"`        // empty: nothing did
+	TenantsGone    int              `json:"tenants_gone"` // deleted when it had ended
+	Alarm          events.AlarmKind `json:"alarm"`        // the first; empty: none was raised
+	SecondsToAlarm float64          `json:"seconds_to_alarm"`
+	SecondsToHalt  float64          `json:"seconds_to_halt"`
+}
+
+// product stands in for a service of the vendor's that lives off the catalogue: it is
+// well as long as none of its tenants is deleted.
+type product struct {
+	run    *run
+	server *http.Server
+	listen net.Listener
+	done   chan struct{}
+}
+
+// startProduct starts it.
+func (r *run) startProduct(ctx context.Context) (*product, error) {
+	var config net.ListenConfig
+	listen, err := config.Listen(ctx, "tcp", "127.0.0.1:0")
+	if err != nil {
+		return nil, err
+	}
+	p := &product{run: r, listen: listen, done: make(chan struct{})}
+	p.server = &http.Server{Handler: p, ReadHeaderTimeout: time.Second}
+	go func() {
+		defer close(p.done)
+		_ = p.server.Serve(listen) // it ends when it is told to
+	}()
+	return p, nil
+}
+
+func (p *product) url() string { return "http://" + p.listen.Addr().String() + "/health" }
+
+// ServeHTTP is its health.
+func (p *product) ServeHTTP(w http.ResponseWriter, _ *http.Request) {
+	gone, err := p.run.countDeleted(append(p.run.job.doomed, p.run.job.spared...))
+	if err != nil || gone > 0 {
+		http.Error(w, fmt.Sprintf("%d tenants of this service cannot be reached", gone), http.StatusServiceUnavailable)
+		return
+	}
+	_, _ = w.Write([]byte("well")) // who asks has gone
+}
+
+func (p *product) stop() error {
+	err := p.server.Close()
+	<-p.done
+	return err
+}
+
+// observer follows the log while the wrong run goes on.
+type observer struct {
+	run    *run
+	cancel context.CancelFunc
+	done   chan struct{}
+
+	mu    sync.Mutex
+	first time.Time // when the first tombstone of the run was seen
+	found Halt
+	seen  events.Seq
+	moved chan struct{}
+	err   error
+}
+
+func (r *run) observe(ctx context.Context) (*observer, error) {
+	head, err := r.sys.Log.Head(ctx)
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	o := &observer{run: r, cancel: cancel, done: make(chan struct{}), moved: make(chan struct{}, 1)}
+	go func() {
+		defer close(o.done)
+		if err := r.sys.Log.Tail(ctx, head, o.take); ctx.Err() == nil {
+			o.mu.Lock()
+			o.err = err
+			o.mu.Unlock()
+		}
+	}()
+	return o, nil
+}
+
+func (o *observer) take(stored []events.Stored) error {
+	now := o.run.sys.Clock.Wall()
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	for _, s := range stored {
+		e, err := events.Decode(s)
+		if err != nil {
+			return err
+		}
+		switch p := e.Payload.(type) {
+		case events.TenantDeleted:
+			if e.Run == o.run.job.wrong && o.first.IsZero() {
+				o.first = now
+			}
+		case events.AlarmRaised:
+			if o.found.Alarm == "" && !o.first.IsZero() {
+				o.found.Alarm, o.found.SecondsToAlarm = p.Alarm, now.Sub(o.first).Seconds()
+			}
+		case events.DoorHalted:
+			if o.found.Cause == "" {
+				o.found.Cause, o.found.SecondsToHalt = p.Cause, now.Sub(o.first).Seconds()
+			}
+		}
+		o.seen = s.Seq
+	}
+	select {
+	case o.moved <- struct{}{}:
+	default:
+	}
+	return nil
+}
+
+// alarmTime is how long after the last tombstone an alarm may come, at most.
+const alarmTime = 5 * time.Second
+
+// stop tells what was seen up to where the log stands, and waits for an alarm as long as
+// one may take.
+func (o *observer) stop(ctx context.Context) (Halt, error) {
+	defer func() {
+		o.cancel()
+		<-o.done
+	}()
+	head, err := o.run.sys.Log.Head(ctx)
+	if err != nil {
+		return Halt{}, err
+	}
+	late := time.NewTimer(alarmTime)
+	defer late.Stop()
+	for {
+		o.mu.Lock()
+		found, seen, err := o.found, o.seen, o.err
+		o.mu.Unlock()
+		if err != nil || seen >= head && found.Alarm != "" {
+			return found, err
+		}
+		select {
+		case <-o.moved:
+		case <-late.C:
+			if seen < head {
+				return found, errors.New("the log could not be followed")
+			}
+			return found, nil
+		case <-ctx.Done():
+			return found, ctx.Err()
+		}
+	}
+}
