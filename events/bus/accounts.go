@@ -64,9 +64,15 @@ const (
 //go:embed accounts.conf.tmpl
 var accountsTemplate string
 
+// CheckPrefix is where health checks over NATS are asked: nats:catalogue.check.v1.NAME in
+// a policy. Only a credential with RoleDelete can answer there, so that nobody who walks up
+// says that all is well.
+const CheckPrefix = "catalogue.check.v1."
+
 type clientAccount struct {
 	Account string
 	Admin   bool
+	Checks  bool // answers health checks
 	Users   []Credential
 }
 
@@ -76,7 +82,7 @@ type clientAccount struct {
 func AccountsConfig(logPassword, gatePassword string, admin Credential, services []Credential) (string, error) {
 	clients := []clientAccount{
 		{Account: Services, Users: []Credential{{User: Anonymous}}},
-		{Account: Deleters},
+		{Account: Deleters, Checks: true},
 		{Account: Operators, Admin: true},
 	}
 	if admin.User != "" {
