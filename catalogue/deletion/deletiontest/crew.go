@@ -139,22 +139,32 @@ func (c *Crew) Delete(ctx context.Context, ask deletion.Ask) error {
 // DeleteTenants puts tenants out of service and deletes them, under the policy that
 // QuickPolicy makes, which it puts in force if there is none. The events are part of the run.
 func (c *Crew) DeleteTenants(ctx context.Context, service deletion.Publisher, run events.RunID, list ...deletion.Asked) error {
+	ask, err := c.TakeOut(ctx, service, run, list...)
+	if err == nil {
+		err = c.Delete(ctx, ask)
+	}
+	return err
+}
+
+// TakeOut puts tenants out of service, under such a policy, and gives what is to be asked
+// for to have them deleted.
+func (c *Crew) TakeOut(ctx context.Context, service deletion.Publisher, run events.RunID, list ...deletion.Asked) (ask deletion.Ask, err error) {
 	policy, _, err := c.Engine.Policy(ctx)
 	if err == nil && policy.Version == 0 {
 		_, err = c.Propose(ctx, QuickPolicy(c.Roster()), "begin")
 	}
 	if err != nil {
-		return err
+		return ask, err
 	}
 	requests := make([]catalogue.Request, len(list))
 	for i, asked := range list {
 		id, err := events.ParseID[events.TenantID](asked.ID)
 		if err != nil {
-			return err
+			return ask, err
 		}
 		event, err := events.NewID[events.EventID](uuid.NewV7)
 		if err != nil {
-			return err
+			return ask, err
 		}
 		requests[i].Events = []events.Event{{
 			ID: event, Source: deletion.Source, About: events.OfTenant(id), Time: c.now(), Actor: Author, Run: run,
@@ -163,11 +173,11 @@ func (c *Crew) DeleteTenants(ctx context.Context, service deletion.Publisher, ru
 	}
 	for _, v := range service.Publish(ctx, catalogue.Credential{Via: "crew"}, requests...) {
 		if v.Err != nil {
-			return v.Err
+			return ask, v.Err
 		}
 	}
-	return c.Delete(ctx, deletion.Ask{
+	return deletion.Ask{
 		Kind: events.DeletionOfTenants, Author: Author, Submitter: Author, Supplier: "analyst", Run: run, Reason: "to be deleted",
 		Expected: len(list), Targets: list,
-	})
+	}, nil
 }
