@@ -73,6 +73,13 @@ func (v *EntityView) Format() uint32 { return v.ViewFormat }
 // Keeps tells whether the view is about this kind of entity.
 func (v *EntityView) Keeps(kind events.EntityKind) bool { return slices.Contains(v.Kinds, kind) }
 
+// State is the entities that the view keeps of an aggregate, each read when it is asked
+// for, from a view that has a row for each. What is changed in it stays in memory. It
+// does not ask whether the rows are to be trusted.
+func (v *EntityView) State(r viewdb.Reader, a events.Aggregate) catalogue.State {
+	return &folding{view: v, about: a, store: r, entries: map[events.EntityKey]entry{}}
+}
+
 // concern is what an event is to a view.
 type concern byte
 
