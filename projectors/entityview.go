@@ -46,7 +46,7 @@ const (
 
 // Quarantine is why an aggregate's rows are not to be trusted.
 type Quarantine struct {
-	Seq events.Seq `json:"seq"` // the event that could not be read or folded
+	Seq events.Seq `json:"seq"` // the event that could not be read or folded, or may not stand there
 	Why string     `json:"why"`
 }
 
@@ -127,6 +127,9 @@ type projection struct {
 }
 
 func (p *projection) add(r Recorded) error {
+	if r.PassedOver() {
+		return nil
+	}
 	c := concernsState
 	if r.Err == nil {
 		if c = p.view.concern(r.Event.Payload); c == concernsNothing {
@@ -199,13 +202,16 @@ func (g *entityGatherer) Add(p *Archived) error {
 		return nil
 	}
 	c, known := g.concerns[p.Type]
-	if known && c != concernsState && !p.Unreadable {
+	if known && c != concernsState && !p.Unreadable && p.Refused == "" {
 		if c == concernsHead {
 			g.advance(events.Event{Seq: p.Seq})
 		}
 		return nil
 	}
 	e, err := p.Decode()
+	if PassedOver(p.About, err) {
+		return nil
+	}
 	if err != nil {
 		g.putOut(p.Seq, err)
 		return nil

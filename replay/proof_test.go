@@ -74,7 +74,12 @@ func follow(t testing.TB, log *eventtest.MemoryLog, views []projectors.View) {
 	}
 	for _, v := range views {
 		db := v.Home.Current()
-		if err := log.Read(t.Context(), db.Checkpoint().Seq, head, projectors.Folder(db, v.Projector, log.Identity())); err != nil {
+		at := db.Checkpoint().Seq
+		voucher, err := projectors.VoucherAt(t.Context(), log, at)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := log.Read(t.Context(), at, head, projectors.Folder(db, v.Projector, log.Identity(), voucher)); err != nil {
 			t.Fatal(err)
 		}
 	}

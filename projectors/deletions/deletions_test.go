@@ -71,7 +71,7 @@ func TestWhatIsKept(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer func() { _ = db.Close() }()
-	if err := projectors.Folder(db, v, "test")(log); err != nil {
+	if err := projectors.Folder(db, v, "test", projectors.NewVoucher())(log); err != nil {
 		t.Fatal(err)
 	}
 	want := map[events.Aggregate]catalogue.MapState{}
