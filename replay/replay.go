@@ -40,6 +40,22 @@ var (
 	ErrNoRun = errors.New("no event of that run")
 )
 
+// QuarantinedError says which event cannot be read or folded. It matches
+// ErrQuarantined.
+type QuarantinedError struct {
+	About events.Aggregate
+	Seq   events.Seq
+	Err   error // why
+}
+
+// Error says so.
+func (q *QuarantinedError) Error() string {
+	return fmt.Sprintf("%s: %v by event %d: %v", q.About, ErrQuarantined, q.Seq, q.Err)
+}
+
+// Unwrap gives ErrQuarantined and the reason.
+func (q *QuarantinedError) Unwrap() []error { return []error{ErrQuarantined, q.Err} }
+
 // Reader is the history as of one Seq.
 type Reader interface {
 	// Head is the last Seq it shows.
@@ -96,7 +112,7 @@ func (p *Past) fold(r Reader, s events.Stored) error {
 		why = catalogue.Evolve(p.State, e)
 	}
 	if why != nil {
-		return fmt.Errorf("%s: %w by event %d: %w", p.About, ErrQuarantined, s.Seq, why)
+		return &QuarantinedError{About: p.About, Seq: s.Seq, Err: why}
 	}
 	p.Head = p.Head.Advance(e)
 	return nil

@@ -14,9 +14,7 @@ import (
 // or let somebody else put one in is off.
 func streamConfig(cfg Config) jetstream.StreamConfig {
 	subjects := []string{}
-	for _, kind := range []events.AggregateKind{
-		events.AggregateTenant, events.AggregateAccount, events.AggregateClaim, events.AggregateRestoration,
-	} {
+	for _, kind := range events.AggregateKinds {
 		subjects = append(subjects, events.SubjectPrefix+kind.String()+".*")
 	}
 	return jetstream.StreamConfig{

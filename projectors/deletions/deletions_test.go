@@ -1,116 +1,115 @@
 package deletions_test
 
 import (
-	"fmt"
 	"slices"
 	"testing"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
-	"github.com/google/uuid"
 
 	"tenantcatalogue/catalogue"
-	"tenantcatalogue/catalogue/catalogtest"
+	"tenantcatalogue/catalogue/deletion"
+	"tenantcatalogue/catalogue/deletion/deletiontest"
 	"tenantcatalogue/events"
+	"tenantcatalogue/events/eventtest"
 	"tenantcatalogue/projectors"
 	"tenantcatalogue/projectors/deletions"
 	"tenantcatalogue/projectors/viewdb"
 	"tenantcatalogue/replay"
 )
 
-// logOf is a log of these events, one a second.
-func logOf(t *testing.T, list ...events.Event) []events.Stored {
-	t.Helper()
-	out := make([]events.Stored, len(list))
-	for i, e := range list {
-		e.ID, e.Source, e.Actor, e.Via = events.DeriveID[events.EventID](fmt.Sprint("event", i)), "/services/test", "user_1", "test"
-		e.Time = events.TimeOf(catalogtest.Start) + events.Time(i)*1e9
-		e.RecordedTime = e.Time
-		stored, err := events.Encode(e)
-		if err != nil {
-			t.Fatal(err)
-		}
-		stored.Seq = events.Seq(i + 1)
-		out[i] = stored
-	}
-	return out
-}
-
-// planID is that of the n-th plan: ids of plans are in the order of time.
-func planID(n byte) events.PlanID {
-	return events.IDFromUUID[events.PlanID](uuid.UUID{5: n, 6: 0x70, 8: 0x80})
-}
-
-func planned(n byte) events.Event {
-	return events.Event{About: events.OfDeletion(planID(n)), Payload: events.DeletionPlanned{
-		Environment: "test", Kind: events.DeletionOfTenants, Author: "ana", Submitter: "ana", Supplier: "ben", Reason: "closed",
-		Expected: 1, Policy: 1, Expires: events.TimeOf(catalogtest.Start), Waves: []uint32{1},
-		Targets: []events.DeletionTarget{{Tenant: events.DeriveID[events.TenantID](fmt.Sprint(n)), Pinned: 1, Digest: []byte{n}}},
-	}}
-}
-
-// TestWhatIsKept reads what the fold of whole states has, and what is quarantined.
+// TestWhatIsKept reads what the log leads to, and what is quarantined.
 func TestWhatIsKept(t *testing.T) {
 	t.Parallel()
-	door, policy, clock := events.TheOne(events.AggregateDoor), events.TheOne(events.AggregatePolicy), events.TheOne(events.AggregateClock)
-	lien := events.OfLiens(events.DeriveID[events.TenantID]("t"))
-	log := logOf(t,
-		events.Event{About: clock, Payload: events.ClockTicked{}},
-		events.Event{About: policy, Payload: events.PolicyProposed{Version: 1, Author: "ana", Reason: "first", Policy: events.Policy{Environment: "test"}}},
-		events.Event{About: policy, Payload: events.PolicyChanged{Version: 1}},
-		events.Event{About: door, Payload: events.DoorHalted{Cause: events.HaltByPerson, Detail: "look"}},
-		events.Event{About: lien, Payload: events.LienPlaced{Matter: "m-1", Reason: "court"}},
-		planned(2), planned(1), planned(3),
-	)
-	log = append(log, events.Stored{
-		Seq: events.Seq(len(log) + 1), About: events.OfDeletion(planID(1)), ID: events.DeriveID[events.EventID]("bad"),
-		Type: events.DeletionStarted{}.EventType(), Source: "/services/test", Data: []byte("garbage"),
-	})
+	log := eventtest.NewMemoryLog("kept")
+	w := deletiontest.NewWorld(t, log)
+	w.People(1, 2, 3)
+	w.Govern()
+	plans := []events.PlanID{w.Plan(1)}
+	w.Run(plans[0])
+	plans = append(plans, w.Plan(2))
+	w.Do(events.TheOne(events.AggregateDoor), events.DoorHalted{Cause: events.HaltByPerson, Detail: "look"})
+	w.Do(events.OfLiens(deletiontest.Tenant(3).Tenant()), events.LienPlaced{Matter: "m-1", Reason: "court"})
+	w.Garbage(events.OfDeletion(plans[1]))
+
 	v := deletions.New()
 	db, err := viewdb.Open(viewdb.Config{Dir: "deletions", Name: v.Name(), Format: v.Format(), FS: vfs.NewMem()})
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer func() { _ = db.Close() }()
-	if err := projectors.Folder(db, v, "test", projectors.NewVoucher())(log); err != nil {
+	if err := projectors.Folder(db, v, log.Identity(), projectors.NewVoucher())(eventtest.All(t, log)); err != nil {
 		t.Fatal(err)
 	}
-	want := map[events.Aggregate]catalogue.MapState{}
-	for _, s := range log[:len(log)-1] {
-		e, err := events.Decode(s)
-		if err != nil {
-			t.Fatal(err)
+	for about, state := range w.Facts.States {
+		want := catalogue.MapState{}
+		for key, entity := range state {
+			if v.Keeps(key.Kind) {
+				want[key] = entity
+			}
 		}
-		if want[s.About] == nil {
-			want[s.About] = catalogue.MapState{}
-		}
-		if err := catalogue.Evolve(want[s.About], e); err != nil {
-			t.Fatal(err)
-		}
-	}
-	for about, state := range want {
 		got := catalogue.MapState{}
-		for key := range state {
+		for key := range want {
 			if got[key], err = deletions.State(db, about).Get(key); err != nil {
 				t.Fatal(err)
 			}
 		}
-		if changes, err := replay.Diff(state, got); err != nil || len(changes) > 0 {
+		changes, err := replay.Diff(want, got)
+		if err != nil || len(changes) > 0 {
 			t.Errorf("%s differs in %v, %v", about, changes, err)
 		}
 		seq, err := deletions.Quarantined(db, about)
-		if err != nil || (seq != 0) != (about == events.OfDeletion(planID(1))) {
+		if err != nil || seq != w.Facts.Heads[about].Quarantined {
 			t.Errorf("%s is quarantined since %d, %v", about, seq, err)
 		}
 	}
-	var plans []events.PlanID
+	var listed []events.PlanID
 	err = deletions.Each(db, func(id events.PlanID, d events.Deletion) error {
-		plans = append(plans, id)
-		if d.Plan.Targets[0].Digest[0] != id.UUID()[5] {
-			t.Errorf("%s has another's plan", id)
+		listed = append(listed, id)
+		if hash, err := d.Plan.Hash(id); err != nil || !slices.Equal(hash, d.Hash) {
+			t.Errorf("%s has another's plan: %v", id, err)
 		}
 		return nil
 	})
-	if err != nil || !slices.Equal(plans, []events.PlanID{planID(3), planID(2), planID(1)}) {
-		t.Errorf("plans %v, %v", plans, err)
+	slices.SortFunc(plans, func(a, b events.PlanID) int { return b.Compare(a) })
+	if err != nil || !slices.Equal(listed, plans) {
+		t.Errorf("plans %v, not %v: %v", listed, plans, err)
 	}
+}
+
+// TestRules are held against the view as they are against the log.
+func TestRules(t *testing.T) {
+	t.Parallel()
+	log := eventtest.NewMemoryLog("rules")
+	w := deletiontest.NewWorld(t, log)
+	w.People(1)
+	w.Govern()
+	id := w.Plan(1)
+	v := deletions.New()
+	db, err := viewdb.Open(viewdb.Config{Dir: "deletions", Name: v.Name(), Format: v.Format(), FS: vfs.NewMem()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = db.Close() }()
+	if err := projectors.Folder(db, v, log.Identity(), projectors.NewVoucher())(eventtest.All(t, log)); err != nil {
+		t.Fatal(err)
+	}
+	wave := w.Event(events.TheOne(events.AggregateDoor), events.DoorPassed{Plan: id, Kind: events.DeletionOfTenants, Wave: 1, Targets: 1})
+	wave.Seq, wave.RecordedTime = w.AsOf()+1, wave.Time
+	if err := deletion.Vouch(view{db}, wave); err != nil {
+		t.Error(err)
+	}
+	wave.Payload = events.DoorPassed{Plan: id, Kind: events.DeletionOfTenants, Wave: 2, Targets: 1}
+	if err := deletion.Vouch(view{db}, wave); err == nil {
+		t.Error("the second wave may come first")
+	}
+}
+
+// view is what the rules look at.
+type view struct{ viewdb.Reader }
+
+func (v view) State(about events.Aggregate) catalogue.State { return deletions.State(v, about) }
+
+func (v view) Head(about events.Aggregate) (h catalogue.Head, err error) {
+	h.Quarantined, err = deletions.Quarantined(v, about)
+	return h, err
 }
