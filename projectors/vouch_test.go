@@ -19,13 +19,14 @@ import (
 	"tenantcatalogue/projectors/deletions"
 	"tenantcatalogue/projectors/heads"
 	"tenantcatalogue/projectors/history"
+	"tenantcatalogue/projectors/ledger"
 	logpages "tenantcatalogue/projectors/pages"
 	"tenantcatalogue/projectors/viewdb"
 )
 
 // everyProjector is every projector there is.
 func everyProjector() []projectors.Projector {
-	out := []projectors.Projector{deletions.New(), history.New(), heads.Projector{}, logpages.New()}
+	out := []projectors.Projector{history.New(), ledger.New(), deletions.New(), heads.Projector{}, logpages.New()}
 	for _, v := range allViews() {
 		out = append(out, v)
 	}
@@ -274,7 +275,7 @@ func TestRefusedAlike(t *testing.T) {
 		someForgery(rt, w)
 		live, filled := openAll(t), openAll(t)
 		for _, v := range live {
-			foldWithStarts(rt, t, log, v, dbOf(live, history.Name))
+			foldWithStarts(rt, t, log, v, live)
 		}
 		checkRefused(t, w, live)
 		if err := projectors.Fill(t.Context(), log, filled, nil, nil); err != nil {
@@ -294,8 +295,8 @@ func TestRefusedAlike(t *testing.T) {
 }
 
 // foldWithStarts folds a log in batches; before some of them the past has to be found
-// again, from the history or from the log.
-func foldWithStarts(rt *rapid.T, t testing.TB, log *eventtest.MemoryLog, v projectors.View, archive *viewdb.DB) {
+// again, from the history, the ledger or the log.
+func foldWithStarts(rt *rapid.T, t testing.TB, log *eventtest.MemoryLog, v projectors.View, views []projectors.View) {
 	t.Helper()
 	all := eventtest.All(t, log)
 	db, voucher := v.Home.Current(), projectors.NewVoucher()
@@ -308,11 +309,13 @@ func foldWithStarts(rt *rapid.T, t testing.TB, log *eventtest.MemoryLog, v proje
 		rest = rest[n:]
 		at := db.Checkpoint().Seq
 		var err error
-		switch from := rapid.SampledFrom([]string{"none", "log", "history"}).Draw(rt, "start from"); {
-		case from == "none":
+		from := rapid.SampledFrom([]string{"nowhere", "log", history.Name, ledger.Name}).Draw(rt, "start")
+		switch i := slices.IndexFunc(views, func(v projectors.View) bool { return v.Projector.Name() == from }); {
+		case from == "nowhere":
 			continue
-		case from == "history" && archive.Checkpoint().Seq >= at:
-			voucher, err = projectors.VoucherFrom(history.New(), archive, at)
+		case i >= 0 && views[i].Home.Current().Checkpoint().Seq >= at:
+			past, _ := views[i].Projector.(projectors.Ledger)
+			voucher, err = projectors.VoucherFrom(past, views[i].Home.Current(), at)
 		default:
 			voucher, err = projectors.VoucherAt(t.Context(), log, at)
 		}
