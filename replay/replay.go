@@ -77,6 +77,11 @@ type Reader interface {
 	Find(q history.Query, fn func(events.Event) error) error
 	// Resolve finds the Seq that stands for a recorded time.
 	Resolve(t events.Time) (history.Resolved, error)
+	Units
+}
+
+// Units tells where units end, in whose middle no state ever was.
+type Units interface {
 	// UnitStart and UnitEdge are the first and the last Seq of seq's unit.
 	UnitStart(seq events.Seq) (events.Seq, error)
 	UnitEdge(seq events.Seq) (events.Seq, error)

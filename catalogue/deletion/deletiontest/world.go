@@ -59,7 +59,7 @@ func NewWorld(t T, log Log) *World {
 		Recount: recount, Check: func(context.Context, string, events.PlanID, int) error { return nil },
 		Clock: func() time.Time { return w.now.Time() }, NewID: w.newID,
 	})
-	w.Follow()
+	w.follow(context.Background())
 	w.Pass(time.Second)
 	return w
 }
@@ -82,7 +82,9 @@ func Tenant(n int) events.Aggregate {
 // App is the n-th tenant's app.
 func App(n int) events.AppID { return events.DeriveID[events.AppID](fmt.Sprint("app", n)) }
 
-func account(n int) events.AccountID { return events.DeriveID[events.AccountID](fmt.Sprint("account", n)) }
+func account(n int) events.AccountID {
+	return events.DeriveID[events.AccountID](fmt.Sprint("account", n))
+}
 
 func url(n int) string { return fmt.Sprintf("t%d.example.net", n) }
 
@@ -154,7 +156,7 @@ func (w *World) Run(id events.PlanID) (why string) {
 // Do appends an event that must be allowed.
 func (w *World) Do(about events.Aggregate, p events.Payload) events.Seq {
 	w.T.Helper()
-	if err := w.decide(w.Event(about, p)); err != nil {
+	if err := w.decide(context.Background(), w.Event(about, p)); err != nil {
 		w.T.Fatal(err)
 	}
 	return w.seq
@@ -163,7 +165,7 @@ func (w *World) Do(about events.Aggregate, p events.Payload) events.Seq {
 // Forge appends events as one unit, whatever the rules say, and gives the Seq of the last.
 func (w *World) Forge(unit ...events.Event) events.Seq {
 	w.T.Helper()
-	w.append(unit)
+	w.append(context.Background(), unit)
 	return w.seq
 }
 
@@ -181,16 +183,16 @@ func (w *World) newID() (uuid.UUID, error) {
 }
 
 // Publish is the write side's.
-func (w *World) Publish(_ context.Context, _ catalogue.Credential, requests ...catalogue.Request) []catalogue.Verdict {
+func (w *World) Publish(ctx context.Context, _ catalogue.Credential, requests ...catalogue.Request) []catalogue.Verdict {
 	out := make([]catalogue.Verdict, len(requests))
 	for i, r := range requests {
-		out[i].Err = w.decide(r.Events...)
+		out[i].Err = w.decide(ctx, r.Events...)
 	}
 	return out
 }
 
 // decide appends a unit if the rules allow it.
-func (w *World) decide(unit ...events.Event) error {
+func (w *World) decide(ctx context.Context, unit ...events.Event) error {
 	layer := w.Facts.Over()
 	for i, e := range unit {
 		e.Seq, e.RecordedTime = w.seq+events.Seq(i)+1, w.now
@@ -203,7 +205,7 @@ func (w *World) decide(unit ...events.Event) error {
 			return err
 		}
 	}
-	w.append(unit)
+	w.append(ctx, unit)
 	return nil
 }
 
@@ -211,10 +213,10 @@ func (w *World) decide(unit ...events.Event) error {
 func (w *World) Garbage(about events.Aggregate) {
 	w.T.Helper()
 	e := w.Event(about, nil)
-	w.put(events.Stored{About: about, ID: e.ID, Source: e.Source, Type: events.TenantDeactivated{}.EventType(), Data: []byte("garbage")})
+	w.put(context.Background(), events.Stored{About: about, ID: e.ID, Source: e.Source, Type: events.TenantDeactivated{}.EventType(), Data: []byte("garbage")})
 }
 
-func (w *World) append(list []events.Event) {
+func (w *World) append(ctx context.Context, list []events.Event) {
 	w.T.Helper()
 	unit := make([]events.Stored, len(list))
 	for i, e := range list {
@@ -225,28 +227,28 @@ func (w *World) append(list []events.Event) {
 		}
 		unit[i] = stored
 	}
-	w.put(unit...)
+	w.put(ctx, unit...)
 }
 
-func (w *World) put(list ...events.Stored) {
+func (w *World) put(ctx context.Context, list ...events.Stored) {
 	w.T.Helper()
 	unit := events.Unit{Events: list}
 	for _, s := range list {
 		head, _ := w.Facts.Head(s.About) // never fails
 		unit.Expected = append(unit.Expected, head.Seq)
 	}
-	if err := w.Log.Append(context.Background(), []events.Unit{unit})[0].Err; err != nil {
+	if err := w.Log.Append(ctx, []events.Unit{unit})[0].Err; err != nil {
 		w.T.Fatal(err)
 	}
-	w.Follow()
+	w.follow(ctx)
 }
 
-// Follow folds what has come to the log.
-func (w *World) Follow() {
+// follow folds what has come to the log.
+func (w *World) follow(ctx context.Context) {
 	w.T.Helper()
-	head, err := w.Log.Head(context.Background())
+	head, err := w.Log.Head(ctx)
 	if err == nil {
-		err = w.Log.Read(context.Background(), w.seq, head, func(stored []events.Stored) (err error) {
+		err = w.Log.Read(ctx, w.seq, head, func(stored []events.Stored) (err error) {
 			for _, s := range stored {
 				err = errors.Join(err, w.fold(s))
 				w.seq = s.Seq
