@@ -21,6 +21,7 @@ import (
 	"tenantcatalogue/projectors/history"
 	"tenantcatalogue/projectors/ledger"
 	logpages "tenantcatalogue/projectors/pages"
+	"tenantcatalogue/projectors/tenants"
 	"tenantcatalogue/projectors/viewdb"
 )
 
@@ -384,5 +385,50 @@ func someForgery(rt *rapid.T, w *deletiontest.World) {
 	names := slices.Sorted(maps.Keys(steps))
 	for range rapid.IntRange(1, 25).Draw(rt, "steps") {
 		steps[rapid.SampledFrom(names).Draw(rt, "step")]()
+	}
+}
+
+// TestReadableOnlyNow takes a tombstone that could not be read when it was archived, and
+// can be now, for one that nobody has vouched for: its tenant stays quarantined until the
+// history is made anew.
+func TestReadableOnlyNow(t *testing.T) {
+	t.Parallel()
+	log := eventtest.NewMemoryLog("now")
+	w := deletiontest.NewWorld(t, log)
+	w.People(1, 2)
+	seq := w.Forge(tombstone(w, 1)) // there is no policy: it may stand there
+	views := openAll(t)
+	archive := views[0]
+	recorded := projectors.NewVoucher().Record(nil, eventtest.All(t, log))
+	rolling := events.Rolling{}
+	for _, r := range recorded {
+		rolling = rolling.Add(r.Stored)
+	}
+	recorded[seq-1].Event, recorded[seq-1].Err = events.Event{}, events.ErrUnknownType
+	if err := projectors.Apply(archive.Home.Current(), archive.Projector, log.Identity(), recorded, rolling); err != nil {
+		t.Fatal(err)
+	}
+	_, why, err := history.NewReader(archive.Home.Current(), seq).Decode(recorded[seq-1].Stored)
+	if why == nil || err != nil || projectors.PassedOver(recorded[seq-1].About, why) {
+		t.Errorf("the history says of it: %v, %v", why, err)
+	}
+	quarantined := func() bool {
+		out, err := projectors.Quarantined(dbOf(views, tenants.Name))
+		if err != nil || len(out) > 1 {
+			t.Fatal(out, err)
+		}
+		return out[deletiontest.Tenant(1)].Seq == seq
+	}
+	r := projectors.NewRunner(log, views, projectors.Listener{})
+	for _, want := range []bool{true, false} {
+		if err := r.Rebuild(t.Context(), tenants.Name, nil); err != nil {
+			t.Fatal(err)
+		}
+		if quarantined() != want {
+			t.Errorf("it is not %v that the tenant is quarantined", want)
+		}
+		if err := r.Rebuild(t.Context(), history.Name, nil); err != nil {
+			t.Fatal(err)
+		}
 	}
 }
