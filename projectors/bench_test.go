@@ -329,7 +329,7 @@ func BenchmarkApply(b *testing.B) {
 							live.traffic(tenants[live.rng.IntN(len(tenants))], n)
 							n++
 						}
-						recorded := projectors.Decode(nil, live.events[len(live.events)-size:])
+						recorded := projectors.NewVoucher().Record(nil, live.events[len(live.events)-size:])
 						before := cpu()
 						b.StartTimer()
 						if err := projectors.Apply(v.Home.Current(), p, "bench", recorded, events.Rolling{}); err != nil {

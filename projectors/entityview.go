@@ -46,7 +46,7 @@ const (
 
 // Quarantine is why an aggregate's rows are not to be trusted.
 type Quarantine struct {
-	Seq events.Seq `json:"seq"` // the event that could not be read or folded
+	Seq events.Seq `json:"seq"` // the event that could not be read or folded, or may not stand there
 	Why string     `json:"why"`
 }
 
@@ -72,6 +72,13 @@ func (v *EntityView) Format() uint32 { return v.ViewFormat }
 
 // Keeps tells whether the view is about this kind of entity.
 func (v *EntityView) Keeps(kind events.EntityKind) bool { return slices.Contains(v.Kinds, kind) }
+
+// State is the entities that the view keeps of an aggregate, each read when it is asked
+// for, from a view that has a row for each. What is changed in it stays in memory. It
+// does not ask whether the rows are to be trusted.
+func (v *EntityView) State(r viewdb.Reader, a events.Aggregate) catalogue.State {
+	return &folding{view: v, about: a, store: r, entries: map[events.EntityKey]entry{}}
+}
 
 // concern is what an event is to a view.
 type concern byte
@@ -120,6 +127,9 @@ type projection struct {
 }
 
 func (p *projection) add(r Recorded) error {
+	if r.PassedOver() {
+		return nil
+	}
 	c := concernsState
 	if r.Err == nil {
 		if c = p.view.concern(r.Event.Payload); c == concernsNothing {
@@ -192,13 +202,16 @@ func (g *entityGatherer) Add(p *Archived) error {
 		return nil
 	}
 	c, known := g.concerns[p.Type]
-	if known && c != concernsState && !p.Unreadable {
+	if known && c != concernsState && !p.Unreadable && p.Refused == "" {
 		if c == concernsHead {
 			g.advance(events.Event{Seq: p.Seq})
 		}
 		return nil
 	}
 	e, err := p.Decode()
+	if PassedOver(p.About, err) {
+		return nil
+	}
 	if err != nil {
 		g.putOut(p.Seq, err)
 		return nil

@@ -91,7 +91,7 @@ func (f filling) collect(ctx context.Context, views []collection, upTo events.Se
 		}
 	}
 	at := viewdb.Checkpoint{Stream: f.source.Identity()}
-	err = ReadDecoded(ctx, f.source, f.spare, 0, upTo, func(recorded []Recorded) error {
+	err = ReadDecoded(ctx, f.source, f.spare, NewVoucher(), upTo, func(recorded []Recorded) error {
 		if err := follow(at.Seq, recorded); err != nil {
 			return err
 		}

@@ -44,6 +44,7 @@ type Collector interface {
 // aggregate side by side: what other views are made from anew.
 type Archive interface {
 	Collected
+	Ledger
 	// Split gives the bounds of at most n parts of the view, to be read side by
 	// side: each begins where the one before ends, and none parts an aggregate.
 	Split(s *viewdb.Snapshot, n int) (bounds [][]byte, err error)
@@ -77,20 +78,38 @@ type Archived struct {
 	// Unreadable says that it could not be decoded when it was archived; perhaps
 	// it can be now.
 	Unreadable bool
+	// Refused is why it may not stand where it does; empty: it may.
+	Refused string
 
 	decoded bool
 	event   events.Event
 	err     error
 }
 
-// Decode decodes the event, once however often it is asked.
+// Decode decodes the event, once however often it is asked. The error says why it counts
+// for nothing, as in Recorded.
 func (p *Archived) Decode() (events.Event, error) {
 	if !p.decoded {
-		p.event, p.err = events.Decode(p.Stored)
+		p.event, p.err = p.decode()
 		p.decoded = true
 	}
 	return p.event, p.err
 }
+
+func (p *Archived) decode() (events.Event, error) {
+	if p.Refused != "" {
+		return events.Event{}, &RefusedError{p.Refused}
+	}
+	e, err := events.Decode(p.Stored)
+	if err == nil && p.Unreadable && e.Governed() {
+		return events.Event{}, errUnvouched
+	}
+	return e, err
+}
+
+// errUnvouched is returned for a governed event that could not be decoded when it was
+// archived and can be now: nobody has held it against the rules.
+var errUnvouched = errors.New("it could not be read when it was archived, and nobody has vouched for it since; rebuild view history")
 
 // partsPerCore is into how many parts an archive is cut for each core, so that
 // all cores end at about the same time.
@@ -215,10 +234,10 @@ func GatherOf(ctx context.Context, archive Archive, from *viewdb.Snapshot, about
 	return to.close()
 }
 
-// ReadDecoded reads the log after one Seq up to another, decoding on every core,
-// and calls fn in order.
+// ReadDecoded reads the log from where a Voucher stands up to a Seq, decoding on every
+// core, and calls fn in order.
 // All of that is work that can wait.
-func ReadDecoded(ctx context.Context, source Log, spare *Spare, after, upTo events.Seq, fn func([]Recorded) error) error {
+func ReadDecoded(ctx context.Context, source Log, spare *Spare, voucher *Voucher, upTo events.Seq, fn func([]Recorded) error) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	queue := make(chan chan []Recorded, 2*runtime.GOMAXPROCS(0))
@@ -230,12 +249,12 @@ func ReadDecoded(ctx context.Context, source Log, spare *Spare, after, upTo even
 				continue
 			}
 			pace := spare.Pace()
-			if err := errors.Join(fn(recorded), pace.GiveWay(ctx)); err != nil {
+			if err := errors.Join(fn(voucher.vouch(recorded)), pace.GiveWay(ctx)); err != nil {
 				cancel(err)
 			}
 		}
 	})
-	err := source.Read(ctx, after, upTo, func(stored []events.Stored) error {
+	err := source.Read(ctx, voucher.Seq(), upTo, func(stored []events.Stored) error {
 		next := make(chan []Recorded, 1)
 		select {
 		case queue <- next:
@@ -244,7 +263,7 @@ func ReadDecoded(ctx context.Context, source Log, spare *Spare, after, upTo even
 		}
 		go func() {
 			pace := spare.Pace()
-			decoded := Decode(nil, stored)
+			decoded := decode(nil, stored)
 			_ = pace.GiveWay(ctx) // who takes it asks the context itself
 			next <- decoded
 		}()

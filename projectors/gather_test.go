@@ -44,7 +44,7 @@ func TestFilledViewsAreProjectedOnes(t *testing.T) {
 		}
 		for _, v := range views {
 			want := openDB(t, v.Projector, vfs.NewMem())
-			fold := projectors.Folder(want, v.Projector, log.Identity())
+			fold := projectors.Folder(want, v.Projector, log.Identity(), projectors.NewVoucher())
 			for rest := all; len(rest) > 0; {
 				n := rapid.IntRange(1, len(rest)).Draw(rt, "batch")
 				if err := fold(rest[:n]); err != nil {
@@ -106,7 +106,7 @@ func TestFillInParts(t *testing.T) {
 	}
 	for _, v := range views {
 		want := openDB(t, v.Projector, vfs.NewMem())
-		if err := log.Read(t.Context(), 0, events.Seq(len(log.events)), projectors.Folder(want, v.Projector, log.Identity())); err != nil {
+		if err := log.Read(t.Context(), 0, events.Seq(len(log.events)), projectors.Folder(want, v.Projector, log.Identity(), projectors.NewVoucher())); err != nil {
 			t.Fatal(err)
 		}
 		sameView(t, v, want)

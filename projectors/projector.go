@@ -12,13 +12,13 @@
 // A view is disposable: it is behind after a crash, rebuilt beside itself when
 // asked, and quarantined and rebuilt when its files are damaged. An event that
 // cannot be read or folded quarantines its aggregate, in every view, visibly,
-// and stops nobody else.
+// and stops nobody else; so does a tombstone that may not stand where it does, by the
+// rules of deletion, which every reader of the log asks again (see [Voucher]).
 package projectors
 
 import (
 	"context"
 	"errors"
-	"slices"
 
 	"tenantcatalogue/events"
 	"tenantcatalogue/projectors/viewdb"
@@ -41,22 +41,19 @@ var (
 	ErrNoView = errors.New("there is no such view")
 )
 
-// Recorded is one event of the log, decoded once for every projector.
+// Recorded is one event of the log, decoded and vouched for once for every projector (see
+// Voucher).
 type Recorded struct {
 	events.Stored
 	Event events.Event
-	Err   error // why it could not be decoded; then Event is zero
+	// Err is why it counts for nothing, when Event is zero: it could not be decoded, or
+	// may not stand where it does (*RefusedError).
+	Err error
 }
 
-// Decode decodes what a log hands over, into a slice that is reused.
-func Decode(into []Recorded, stored []events.Stored) []Recorded {
-	into = slices.Grow(into[:0], len(stored))
-	for _, s := range stored {
-		e, err := events.Decode(s)
-		into = append(into, Recorded{Stored: s, Event: e, Err: err})
-	}
-	return into
-}
+// PassedOver tells whether the event counts for nothing and is passed over; its
+// aggregate is not quarantined.
+func (r Recorded) PassedOver() bool { return PassedOver(r.About, r.Err) }
 
 // Projector says what rows events make.
 type Projector interface {
@@ -66,7 +63,7 @@ type Projector interface {
 	Format() uint32
 	// Project folds events, which follow each other, into rows. The batch shows
 	// the rows before them. An event that does not fit is no error: it
-	// quarantines its aggregate.
+	// quarantines its aggregate, unless it is to be passed over.
 	Project(b *viewdb.Batch, recorded []Recorded) error
 }
 

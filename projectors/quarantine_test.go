@@ -27,7 +27,7 @@ func TestListsShowWhatIsQuarantined(t *testing.T) {
 	product, app := events.DeriveID[events.ProductID]("p"), events.DeriveID[events.AppID]("a")
 	for _, v := range allViews() {
 		r := openDB(t, v, vfs.NewMem())
-		if err := projectors.Folder(r, v, "test")(life); err != nil {
+		if err := projectors.Folder(r, v, "test", projectors.NewVoucher())(life); err != nil {
 			t.Fatal(err)
 		}
 		var shown [][2]any // tenant and why

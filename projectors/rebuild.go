@@ -137,7 +137,11 @@ func (r *Runner) fill(ctx context.Context, db *viewdb.DB, p Projector, progress 
 			return err
 		}
 	}
-	fold, pace := Folder(db, p, r.source.Identity()), r.Spare.Pace()
+	voucher, err := r.voucherAt(ctx, db.Checkpoint().Seq)
+	if err != nil {
+		return err
+	}
+	fold, pace := Folder(db, p, r.source.Identity(), voucher), r.Spare.Pace()
 	for {
 		head, err := r.source.Head(ctx)
 		if err != nil {
@@ -199,30 +203,32 @@ func (r *Runner) fillEmpty(ctx context.Context, db *viewdb.DB, p Projector, prog
 }
 
 // archive is the archive while it is in service.
-func (r *Runner) archive() (Archive, *viewdb.Home) {
+func (r *Runner) archive() (Archive, *viewdb.Home) { return archiveOf(r.inService()) }
+
+func (r *Runner) inService() (views []View) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	var views []View
 	for _, s := range r.views {
 		if s.fault == nil {
 			views = append(views, s.View)
 		}
 	}
-	return archiveOf(views)
+	return views
 }
 
 // closeBehind is how many events may be applied while every other view waits.
 const closeBehind = 2000
 
-// Folder returns a function that folds what a log hands over into a view.
-func Folder(db *viewdb.DB, p Projector, stream string) func([]events.Stored) error {
+// Folder returns a function that folds what a log hands over into a view. The Voucher
+// stands where the view does.
+func Folder(db *viewdb.DB, p Projector, stream string, voucher *Voucher) func([]events.Stored) error {
 	var recorded []Recorded
 	rolling := db.Checkpoint().Rolling
 	return func(stored []events.Stored) error {
 		for _, s := range stored {
 			rolling = rolling.Add(s)
 		}
-		recorded = Decode(recorded, stored)
+		recorded = voucher.Record(recorded, stored)
 		return Apply(db, p, stream, recorded, rolling)
 	}
 }

@@ -16,7 +16,7 @@ type Listener struct {
 	Applied     func(view string, seq events.Seq, n int)              // n events, up to seq
 	Faulted     func(view string, err error)                          // the view is out of service
 	Recovered   func(view string, seq events.Seq)                     // it is back, with everything up to seq
-	Quarantined func(about events.Aggregate, seq events.Seq, w error) // an event could not be read
+	Quarantined func(about events.Aggregate, seq events.Seq, w error) // an event counts for nothing, see Recorded.Err
 	Rebuilt     func(view string, seq events.Seq)                     // a new generation serves
 }
 
@@ -85,6 +85,10 @@ func (r *Runner) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	voucher, err := r.voucherAt(ctx, start.Seq)
+	if err != nil {
+		return err
+	}
 	ctx, stop := context.WithCancel(ctx)
 	var menders sync.WaitGroup
 	for _, s := range r.views {
@@ -95,7 +99,7 @@ func (r *Runner) Run(ctx context.Context) error {
 	var recorded []Recorded
 	rolling := start.Rolling
 	return r.source.Tail(ctx, start.Seq, func(stored []events.Stored) error {
-		recorded = Decode(recorded, stored)
+		recorded = voucher.Record(recorded, stored)
 		rolls := make([]events.Rolling, len(stored))
 		for i, s := range stored {
 			rolling = rolling.Add(s)

@@ -54,7 +54,7 @@ func TestQueriesAnswerWhatTheStatesHold(t *testing.T) {
 	folded := map[string]*viewdb.DB{}
 	for _, v := range allViews() {
 		folded[v.Name()] = openDB(t, v, vfs.NewMem())
-		if err := projectors.Folder(folded[v.Name()], v, "test")(log); err != nil {
+		if err := projectors.Folder(folded[v.Name()], v, "test", projectors.NewVoucher())(log); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -109,7 +109,7 @@ func (b *batch) fold(r Reader, seq events.Seq, fn func(Past, error) error) error
 		n := 0
 		for ; n < len(rest) && rest[n].About == p.About; n++ {
 			if failed == nil {
-				failed = p.fold(rest[n])
+				failed = p.fold(r, rest[n])
 			}
 		}
 		rest = rest[n:]

@@ -147,7 +147,12 @@ func (t *tail) fold() error {
 			ended = append(ended, part.count)
 		}
 	}
-	err := t.readLog(after, to, func(r projectors.Recorded) {
+	// What the history has of the past is compared with what was proven of it.
+	voucher, err := projectors.VoucherFrom(t.archive, t.history.Snapshot, after)
+	if err != nil {
+		return err
+	}
+	err = t.readLog(voucher, to, func(r projectors.Recorded) {
 		if r.Seq > t.from.Seq {
 			t.touched[r.About] = true
 		}

@@ -45,6 +45,16 @@ func since(t testing.TB, log replay.Log, views []projectors.View, proof replay.P
 // filled is views in memory, at the end of a log.
 func filled(t testing.TB, log projectors.Reader, all ...projectors.Projector) (views []projectors.View, closeViews func()) {
 	t.Helper()
+	views, closeViews = empty(t, all...)
+	if err := projectors.Fill(t.Context(), log, views, nil, nil); err != nil {
+		t.Fatal(err)
+	}
+	return views, closeViews
+}
+
+// empty is views in memory without anything.
+func empty(t testing.TB, all ...projectors.Projector) (views []projectors.View, closeViews func()) {
+	t.Helper()
 	fs := vfs.NewMem()
 	for _, p := range all {
 		home, err := viewdb.OpenHome(viewdb.Config{Dir: "views", Name: p.Name(), Format: p.Format(), FS: fs, MemTableBytes: 1 << 20})
@@ -52,9 +62,6 @@ func filled(t testing.TB, log projectors.Reader, all ...projectors.Projector) (v
 			t.Fatal(err)
 		}
 		views = append(views, projectors.View{Projector: p, Home: home})
-	}
-	if err := projectors.Fill(t.Context(), log, views, nil, nil); err != nil {
-		t.Fatal(err)
 	}
 	return views, func() {
 		for _, v := range views {
@@ -74,7 +81,12 @@ func follow(t testing.TB, log *eventtest.MemoryLog, views []projectors.View) {
 	}
 	for _, v := range views {
 		db := v.Home.Current()
-		if err := log.Read(t.Context(), db.Checkpoint().Seq, head, projectors.Folder(db, v.Projector, log.Identity())); err != nil {
+		at := db.Checkpoint().Seq
+		voucher, err := projectors.VoucherAt(t.Context(), log, at)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := log.Read(t.Context(), at, head, projectors.Folder(db, v.Projector, log.Identity(), voucher)); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -19,6 +19,7 @@ import (
 
 	"tenantcatalogue/catalogue"
 	"tenantcatalogue/events"
+	"tenantcatalogue/projectors"
 	"tenantcatalogue/projectors/history"
 	"tenantcatalogue/projectors/viewdb"
 )
@@ -31,7 +32,7 @@ var (
 	// ErrUnknown is returned when the aggregate never had an event.
 	ErrUnknown = errors.New("not in the catalogue")
 	// ErrQuarantined is returned when an event up to the point cannot be read
-	// or folded.
+	// or folded, or is a tombstone that may not stand where it does.
 	ErrQuarantined = errors.New("quarantined")
 	// ErrPoint is returned when a text is no restore point.
 	ErrPoint = errors.New("not a restore point")
@@ -61,6 +62,8 @@ type Reader interface {
 	Head() events.Seq
 	// Get reads one event.
 	Get(seq events.Seq) (events.Stored, bool, error)
+	// Decode decodes an event that was read; why says that it counts for nothing.
+	Decode(s events.Stored) (e events.Event, why, err error)
 	// Origin is the log, and the copy of it, that is read; empty: unknown.
 	Origin() string
 	// Lend hands over the events about one aggregate in order, LendAll those
@@ -74,6 +77,11 @@ type Reader interface {
 	Find(q history.Query, fn func(events.Event) error) error
 	// Resolve finds the Seq that stands for a recorded time.
 	Resolve(t events.Time) (history.Resolved, error)
+	Units
+}
+
+// Units tells where units end, in whose middle no state ever was.
+type Units interface {
 	// UnitStart and UnitEdge are the first and the last Seq of seq's unit.
 	UnitStart(seq events.Seq) (events.Seq, error)
 	UnitEdge(seq events.Seq) (events.Seq, error)
@@ -91,17 +99,25 @@ type Past struct {
 // ErrQuarantined when one of them cannot be read or folded.
 func AsOf(r Reader, about events.Aggregate, seq events.Seq) (Past, error) {
 	p := Past{About: about, State: catalogue.MapState{}}
-	err := r.Lend(about, 0, seq, p.fold)
+	err := r.Lend(about, 0, seq, func(s events.Stored) error { return p.fold(r, s) })
 	return p, p.found(r, seq, err)
 }
 
-func (p *Past) fold(s events.Stored) error {
-	e, err := events.Decode(s)
-	if err == nil {
-		err = catalogue.Evolve(p.State, e)
-	}
+func (p *Past) fold(r Reader, s events.Stored) error {
+	e, why, err := r.Decode(s)
 	if err != nil {
-		return &QuarantinedError{About: p.About, Seq: s.Seq, Err: err}
+		return err
+	}
+	if projectors.PassedOver(s.About, why) {
+		p.Head.Seq = s.Seq
+		p.Head.Version++
+		return nil
+	}
+	if why == nil {
+		why = catalogue.Evolve(p.State, e)
+	}
+	if why != nil {
+		return &QuarantinedError{About: p.About, Seq: s.Seq, Err: why}
 	}
 	p.Head = p.Head.Advance(e)
 	return nil

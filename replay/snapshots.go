@@ -102,7 +102,7 @@ func (s *Snapshots) AsOf(r Reader, about events.Aggregate, seq events.Seq) (Past
 	}
 	next := last.version + last.gap(every)
 	err := r.Lend(about, p.Head.Seq, seq, func(stored events.Stored) error {
-		if err := p.fold(stored); err != nil || p.Head.Version < next {
+		if err := p.fold(r, stored); err != nil || p.Head.Version < next {
 			return err
 		}
 		laid, err := p.snapshot()

@@ -164,7 +164,7 @@ func (v *verification) fold() error {
 		}
 		to = append(to, collectorUpTo{c, s.at.Seq})
 	}
-	return v.readLog(0, to, nil)
+	return v.readLog(projectors.NewVoucher(), to, nil)
 }
 
 // collectorUpTo is a Collector that takes the events up to a Seq.
@@ -173,11 +173,11 @@ type collectorUpTo struct {
 	upTo events.Seq
 }
 
-// readLog reads the log after a Seq for the check, for collectors, and for each,
+// readLog reads the log from where a Voucher stands for the check, for collectors, and for each,
 // when it is set, up to where it has a gap. A damaged log is among the faults, and
 // no error.
-func (v *verification) readLog(after events.Seq, to []collectorUpTo, each func(projectors.Recorded)) error {
-	err := projectors.ReadDecoded(v.ctx, v.log, v.opts.Spare, after, v.upTo, func(recorded []projectors.Recorded) error {
+func (v *verification) readLog(voucher *projectors.Voucher, to []collectorUpTo, each func(projectors.Recorded)) error {
+	err := projectors.ReadDecoded(v.ctx, v.log, v.opts.Spare, voucher, v.upTo, func(recorded []projectors.Recorded) error {
 		for _, r := range recorded {
 			if v.check.add(r); v.check.torn {
 				continue

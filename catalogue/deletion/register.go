@@ -41,11 +41,12 @@ func (r *Register) Head(about events.Aggregate) (catalogue.Head, error) {
 
 // Take takes the next event. A *catalogue.ReasonError says why it may not stand there:
 // whoever folds the log then puts a tombstone's tenant out, and passes anything else over.
+// An error that matches catalogue.ErrFold says that it may stand there and does not fit.
 func (r *Register) Take(e events.Event) error {
-	if !keeps(e.About.Kind) && !e.Governed() {
+	if !Keeps(e.About.Kind) && !e.Governed() {
 		return nil
 	}
-	if err := Vouch(r, e); err != nil || !keeps(e.About.Kind) {
+	if err := Vouch(r, e); err != nil || !Keeps(e.About.Kind) {
 		return err
 	}
 	s, found := r.states[e.About]
@@ -62,13 +63,14 @@ func (r *Register) Take(e events.Event) error {
 
 // Unreadable takes an event that could not be decoded.
 func (r *Register) Unreadable(s events.Stored) {
-	if keeps(s.About.Kind) {
+	if Keeps(s.About.Kind) {
 		r.unreadable[s.About] = cmp.Or(r.unreadable[s.About], s.Seq)
 	}
 }
 
-// keeps tells whether the register keeps the states of aggregates of a kind.
-func keeps(kind events.AggregateKind) bool {
+// Keeps tells whether a Register keeps the states of aggregates of a kind: those whose
+// events Load wants.
+func Keeps(kind events.AggregateKind) bool {
 	switch kind {
 	case events.AggregateDeletion, events.AggregateDoor, events.AggregatePolicy, events.AggregateClock, events.AggregateLien, events.AggregateRestoration:
 		return true
@@ -88,7 +90,7 @@ func (r *Register) Load(list []events.Stored) error {
 			continue
 		}
 		err = r.Take(e)
-		if _, refused := errors.AsType[*catalogue.ReasonError](err); err != nil && !refused {
+		if _, refused := errors.AsType[*catalogue.ReasonError](err); err != nil && !refused && !errors.Is(err, catalogue.ErrFold) {
 			return err
 		}
 	}

@@ -57,7 +57,7 @@ func (v *view) open() {
 
 func (v *view) fold(stored ...events.Stored) {
 	v.t.Helper()
-	if err := projectors.Folder(v.DB, contacts.New(v.sealer), "test")(stored); err != nil {
+	if err := projectors.Folder(v.DB, contacts.New(v.sealer), "test", projectors.NewVoucher())(stored); err != nil {
 		v.t.Fatal(err)
 	}
 }

@@ -36,10 +36,7 @@ func (g *gatherer) Add(p *projectors.Archived) error {
 	}
 	g.seq = p.Seq
 	e, err := p.Decode()
-	if err != nil {
-		return catalogue.Quarantine(g, p.Stored)
-	}
-	return catalogue.Fold(g, e)
+	return fold(g, p.Stored, e, err)
 }
 
 // PutAnswer writes the answer's row; the last one to an id counts.

@@ -156,17 +156,22 @@ func (Projector) Format() uint32 { return Format }
 func (Projector) Project(b *viewdb.Batch, recorded []projectors.Recorded) error {
 	o := newOverlay(rows{b})
 	for _, r := range recorded {
-		var err error
-		if r.Err != nil {
-			err = catalogue.Quarantine(o, r.Stored)
-		} else {
-			err = catalogue.Fold(o, r.Event)
-		}
-		if err != nil {
+		if err := fold(o, r.Stored, r.Event, r.Err); err != nil {
 			return err
 		}
 	}
 	return o.write(b)
+}
+
+// fold folds an event, unless it counts for nothing.
+func fold(f catalogue.Facts, s events.Stored, e events.Event, why error) error {
+	switch {
+	case projectors.PassedOver(s.About, why):
+		return catalogue.Pass(f, s)
+	case why != nil:
+		return catalogue.Quarantine(f, s)
+	}
+	return catalogue.Fold(f, e)
 }
 
 // The prefixes of the rows.

@@ -59,7 +59,7 @@ func (c *collector) Add(r projectors.Recorded) error {
 		return err
 	}
 	if r.Err != nil {
-		if err := c.rows.Add(unreadableRow(r.About, r.Seq), nil, 0); err != nil {
+		if err := c.rows.Add(unreadableRow(r.About, r.Seq), whyNot(r.Err), 0); err != nil {
 			return err
 		}
 	} else if r.Event.RecordedTime < c.latest {
@@ -68,9 +68,10 @@ func (c *collector) Add(r projectors.Recorded) error {
 		}
 	}
 	c.latest = max(c.latest, r.Event.RecordedTime)
-	c.places = place{about: r.About, latest: c.latest, more: r.Event.More}.append(c.places)
+	e := said(r)
+	c.places = place{about: r.About, latest: c.latest, more: e.More}.append(c.places)
 	c.at = r.Seq
-	return eachTerm(c.key, r, func(term []byte) error {
+	return eachTerm(c.key, r.Type, e, func(term []byte) error {
 		p := c.postings[string(term)]
 		if p == nil {
 			p = &posting{}
@@ -136,7 +137,7 @@ func (Projector) Bounds(about events.Aggregate) (lower, upper []byte) {
 
 // Scan reads the events between two bounds of Split.
 func (Projector) Scan(r viewdb.Reader, lower, upper []byte, fn func(*projectors.Archived) error) error {
-	unreadable, err := unreadable(r, lower, upper)
+	nothing, err := countNothing(r, lower, upper)
 	if err != nil {
 		return err
 	}
@@ -147,24 +148,29 @@ func (Projector) Scan(r viewdb.Reader, lower, upper []byte, fn func(*projectors.
 		if err != nil {
 			return err
 		}
-		_, bad := unreadable[seq]
+		why, bad := nothing[seq]
 		stored, err := names.parseBody(about, seq, value)
 		if err != nil {
 			return err
 		}
-		p = projectors.Archived{Stored: stored, Unreadable: bad}
+		p = projectors.Archived{Stored: stored, Unreadable: bad && why == "", Refused: why}
 		return fn(&p)
 	})
 }
 
-// unreadable lists the events that could not be decoded, of the aggregates
-// between two bounds.
-func unreadable(r viewdb.Reader, lower, upper []byte) (map[events.Seq]struct{}, error) {
-	seqs := map[events.Seq]struct{}{}
+// Kind reads the events about the aggregates of a kind.
+func (Projector) Kind(r viewdb.Reader, kind events.AggregateKind, upTo events.Seq, fn func(events.Stored) error) error {
+	return NewReader(r, upTo).LendAll(kind, upTo, fn)
+}
+
+// countNothing lists the events that count for nothing, of the aggregates between two
+// bounds, each with why it may not stand there; empty: it could not be decoded.
+func countNothing(r viewdb.Reader, lower, upper []byte) (map[events.Seq]string, error) {
+	seqs := map[events.Seq]string{}
 	within := func(bound []byte) []byte { return append([]byte{rowUnreadable + bound[0] - rowBody}, bound[1:]...) }
-	err := r.Scan(within(lower), within(upper), func(key, _ []byte) error {
+	err := r.Scan(within(lower), within(upper), func(key, why []byte) error {
 		_, seq, err := parseBodyRow(key)
-		seqs[seq] = struct{}{}
+		seqs[seq] = string(why)
 		return err
 	})
 	return seqs, err

@@ -10,7 +10,7 @@
 //	g <seq 8>                     recorded time of an event recorded before one that precedes it
 //	a <actor> <block 8>           postings by actor
 //	r <run 16> <block 8>          postings by run
-//	u <aggregate 17> <seq 8>      an event that could not be decoded, without a value
+//	u <aggregate 17> <seq 8>      an event that counts for nothing: why it may not stand there; empty: it could not be decoded
 //	y <type> <block 8>            postings by type
 //
 // An event has one row of its own, its body. What else is kept of it is appended
@@ -27,6 +27,7 @@ package history
 import (
 	"bytes"
 	"encoding/binary"
+	"errors"
 	"fmt"
 
 	"github.com/google/uuid"
@@ -39,7 +40,7 @@ import (
 // Name and Format are those of the view.
 const (
 	Name   = "history"
-	Format = 2
+	Format = 3
 )
 
 const (
@@ -52,7 +53,7 @@ const (
 	rowType       = 'y'
 )
 
-// Projector keeps every event, those that cannot be decoded too.
+// Projector keeps every event, those too that cannot be decoded or are refused.
 type Projector struct{}
 
 // New makes the projector.
@@ -88,33 +89,52 @@ func keep(b *viewdb.Batch, r projectors.Recorded, latest events.Time) error {
 	if err := b.Set(bodyRow(r.About, r.Seq), appendBody(nil, r.Stored)); err != nil {
 		return err
 	}
-	p := place{about: r.About, latest: latest, more: r.Event.More}
+	e := said(r)
+	p := place{about: r.About, latest: latest, more: e.More}
 	if err := b.Append(placeRow(r.Seq), p.append(nil)); err != nil {
 		return err
 	}
 	if r.Err != nil {
-		if err := b.Set(unreadableRow(r.About, r.Seq), nil); err != nil {
+		if err := b.Set(unreadableRow(r.About, r.Seq), whyNot(r.Err)); err != nil {
 			return err
 		}
 	}
-	return eachTerm(nil, r, func(term []byte) error {
+	return eachTerm(nil, r.Type, e, func(term []byte) error {
 		return b.Append(appendPostingRow(term, r.Seq), appendPosting(nil, r.Seq))
 	})
 }
 
+// said is what an event says, be it refused: whoever looks for what somebody did finds
+// that, too. It is zero when it cannot be decoded.
+func said(r projectors.Recorded) events.Event {
+	if _, refused := errors.AsType[*projectors.RefusedError](r.Err); !refused {
+		return r.Event
+	}
+	e, _ := events.Decode(r.Stored) // was decoded once
+	return e
+}
+
+// whyNot is the value of a row that says that an event counts for nothing.
+func whyNot(why error) []byte {
+	if refused, ok := errors.AsType[*projectors.RefusedError](why); ok {
+		return []byte(refused.Why)
+	}
+	return nil
+}
+
 // eachTerm calls fn for what an event is found by: the prefixes of its postings,
 // written into scratch.
-func eachTerm(scratch []byte, r projectors.Recorded, fn func(term []byte) error) error {
-	if err := fn(appendType(scratch[:0], r.Type)); err != nil {
+func eachTerm(scratch []byte, t events.Type, e events.Event, fn func(term []byte) error) error {
+	if err := fn(appendType(scratch[:0], t)); err != nil {
 		return err
 	}
-	if r.Err != nil {
-		return nil //nolint:nilerr // who and which run stand in what could not be decoded
+	if e.ID.IsZero() {
+		return nil // who and which run stand in what could not be decoded
 	}
-	if err := fn(appendActor(scratch[:0], r.Event.Actor)); err != nil || r.Event.Run.IsZero() {
+	if err := fn(appendActor(scratch[:0], e.Actor)); err != nil || e.Run.IsZero() {
 		return err
 	}
-	return fn(appendRun(scratch[:0], r.Event.Run))
+	return fn(appendRun(scratch[:0], e.Run))
 }
 
 // latestRecorded is the latest recorded time before the batch.
@@ -132,7 +152,7 @@ func latestRecorded(r viewdb.Reader) (latest events.Time, err error) {
 
 // SeqOf is the Seq of the event that a row is about, where it is about one.
 func SeqOf(row []byte) (seq events.Seq, ok bool) {
-	if len(row) < 9 || row[0] != rowBody && row[0] != rowRegressed {
+	if len(row) < 9 || row[0] != rowBody && row[0] != rowRegressed && row[0] != rowUnreadable {
 		return 0, false
 	}
 	seq, _, _ = viewdb.CutSeq(row[len(row)-8:]) // 8 bytes are there
@@ -155,7 +175,7 @@ func unreadableRow(a events.Aggregate, seq events.Seq) []byte {
 	return viewdb.AppendSeq(a.AppendKey([]byte{rowUnreadable}), seq)
 }
 
-// parseBodyRow reads the key of a body or of an unreadable event.
+// parseBodyRow reads the key of a body, or of an event that counts for nothing.
 func parseBodyRow(key []byte) (about events.Aggregate, seq events.Seq, err error) {
 	if len(key) != 1+17+8 {
 		return about, 0, fmt.Errorf("%w: a key of %d bytes where one of 26 belongs", viewdb.ErrCorrupt, len(key))

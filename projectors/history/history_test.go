@@ -33,7 +33,7 @@ func project(t testing.TB, log []events.Stored, batch func() int) (db *viewdb.DB
 		for _, s := range rest[:n] {
 			rolling = rolling.Add(s)
 		}
-		if err := projectors.Apply(db, p, "test", projectors.Decode(nil, rest[:n]), rolling); err != nil {
+		if err := projectors.Apply(db, p, "test", projectors.NewVoucher().Record(nil, rest[:n]), rolling); err != nil {
 			t.Fatal(err)
 		}
 		rest = rest[n:]

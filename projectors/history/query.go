@@ -20,7 +20,8 @@ type Query struct {
 	Until events.Time // recorded before
 }
 
-// Find calls fn for the events a query selects, in order. It reads the index of
+// Find calls fn for the events a query selects, in order, also those that may not stand
+// where they do: that somebody has tried is part of the history. It reads the index of
 // the most selective condition and tests the others. fn ends it with
 // viewdb.ErrStop.
 func (r *Reader) Find(q Query, fn func(events.Event) error) error {

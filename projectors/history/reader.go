@@ -6,6 +6,7 @@ import (
 	"sort"
 
 	"tenantcatalogue/events"
+	"tenantcatalogue/projectors"
 	"tenantcatalogue/projectors/viewdb"
 )
 
@@ -45,6 +46,21 @@ func (r *Reader) At(seq events.Seq) *Reader {
 // Get reads the event at seq.
 func (r *Reader) Get(seq events.Seq) (s events.Stored, found bool, err error) {
 	return r.get(r.places(), seq)
+}
+
+// Decode decodes an event that was read. why says that it counts for nothing: it cannot be
+// decoded, or may not stand where it does (*projectors.RefusedError). err is the view's.
+func (r *Reader) Decode(s events.Stored) (e events.Event, why, err error) {
+	if e, why = events.Decode(s); why != nil || !e.Governed() {
+		return e, why, nil
+	}
+	refused, marked, err := r.rows.Get(unreadableRow(s.About, s.Seq))
+	if err != nil || !marked {
+		return e, nil, err
+	}
+	p := projectors.Archived{Stored: s, Unreadable: len(refused) == 0, Refused: string(refused)}
+	e, why = p.Decode()
+	return e, why, nil
 }
 
 func (r *Reader) places() *places { return &places{rows: r.rows} }

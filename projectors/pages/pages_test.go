@@ -22,7 +22,7 @@ func view(t testing.TB, log []events.Stored, batch func() int) *viewdb.DB {
 	if err != nil {
 		t.Fatal(err)
 	}
-	fold := projectors.Folder(db, p, "test")
+	fold := projectors.Folder(db, p, "test", projectors.NewVoucher())
 	for rest := log; len(rest) > 0; {
 		n := min(batch(), len(rest))
 		if err := fold(rest[:n]); err != nil {

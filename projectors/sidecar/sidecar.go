@@ -17,7 +17,8 @@
 // # What it trusts
 //
 // The events come through the gate and are checked: they belong to the log that
-// the views were built from, none is missing, none stands twice, and wherever the
+// the views were built from, none is missing, none stands twice, a tombstone stands
+// where the rules of deletion allow it (if not, its tenant is quarantined), and wherever the
 // sidecar comes to the end of the log, the hash over everything it was ever given
 // is the catalogue's own. When that does not hold, the sidecar stops and says why
 // (Done, Err): the views stay readable as they are, and nothing is built on them.
@@ -41,6 +42,7 @@ import (
 	"tenantcatalogue/catalogue/client"
 	"tenantcatalogue/events"
 	"tenantcatalogue/projectors"
+	"tenantcatalogue/projectors/ledger"
 	"tenantcatalogue/projectors/viewdb"
 )
 
@@ -49,7 +51,8 @@ type Config struct {
 	// Dir is the directory of the views, one beneath it each. One sidecar at a
 	// time has it.
 	Dir string
-	// Views are what to keep, e.g. tenants.New().
+	// Views are what to keep, e.g. tenants.New(). Without the history among them the
+	// ledger is kept, too: what the sidecar must know to see that an event is forged.
 	Views []projectors.Projector
 	// CacheBytes is the block cache that the views share; 64 MiB if 0.
 	CacheBytes int64
@@ -139,7 +142,11 @@ func Open(ctx context.Context, c *client.Client, cfg Config) (*Sidecar, error) {
 }
 
 func (s *Sidecar) openViews(cfg Config) error {
-	for _, p := range cfg.Views {
+	kept := cfg.Views
+	if !slices.ContainsFunc(kept, isLedger) {
+		kept = append(slices.Clip(kept), ledger.New())
+	}
+	for _, p := range kept {
 		home, err := viewdb.OpenHome(viewdb.Config{
 			Dir: cfg.Dir, Name: p.Name(), Format: p.Format(), Shared: s.shared, Records: cfg.Records,
 			OnFault: cfg.Listener.Faulted,
@@ -151,6 +158,8 @@ func (s *Sidecar) openViews(cfg Config) error {
 	}
 	return nil
 }
+
+func isLedger(p projectors.Projector) bool { _, ok := p.(projectors.Ledger); return ok }
 
 // follow keeps the views at the log, once it is found.
 func (s *Sidecar) follow(ctx context.Context, c *client.Client) error {
@@ -217,7 +226,8 @@ func (s *Sidecar) Identity() (name string) {
 	return name
 }
 
-// Views are the projectors with their homes, in the order of Config.
+// Views are the projectors with their homes, in the order of Config, and perhaps the
+// ledger after them.
 func (s *Sidecar) Views() []projectors.View { return s.views }
 
 func (s *Sidecar) home(name string) (*viewdb.Home, error) {

@@ -28,7 +28,7 @@ func BenchmarkGet(b *testing.B) {
 		b.Fatal(err)
 	}
 	defer func() { _ = db.Close() }()
-	fold := projectors.Folder(db, tenants.New(), "bench")
+	fold := projectors.Folder(db, tenants.New(), "bench", projectors.NewVoucher())
 	var ids []events.TenantID
 	var batch []events.Stored
 	var seq events.Seq

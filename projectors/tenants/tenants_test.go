@@ -33,7 +33,7 @@ func fold(t testing.TB, db *viewdb.DB, id events.TenantID, payloads ...events.Pa
 	for i, p := range payloads {
 		list = append(list, stored(t, db.Checkpoint().Seq+events.Seq(i+1), events.OfTenant(id), p))
 	}
-	if err := projectors.Folder(db, tenants.New(), "test")(list); err != nil {
+	if err := projectors.Folder(db, tenants.New(), "test", projectors.NewVoucher())(list); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -160,7 +160,7 @@ func TestGetRefuses(t *testing.T) {
 	for _, id := range []events.TenantID{aTenant, poisoned} {
 		bad := stored(t, db.Checkpoint().Seq+1, events.OfTenant(id), events.TenantDeactivated{})
 		bad.Data = []byte("garbage")
-		if err := projectors.Folder(db, tenants.New(), "test")([]events.Stored{bad}); err != nil {
+		if err := projectors.Folder(db, tenants.New(), "test", projectors.NewVoucher())([]events.Stored{bad}); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -223,13 +223,16 @@ func restorations(r *history.Reader) func(events.RestoreID) (events.Restoration,
 }
 
 // readTimeline reads a tenant's whole history. The error matches
-// replay.ErrQuarantined when an event cannot be read.
+// replay.ErrQuarantined when an event cannot be read, or may not stand where it does.
 func readTimeline(r *history.Reader, tenant events.TenantID, restoration func(events.RestoreID) (events.Restoration, error)) (timeline, error) {
 	line := timeline{restoration: restoration}
 	err := r.Of(events.OfTenant(tenant), 0, r.Head(), func(s events.Stored) error {
-		e, err := events.Decode(s)
-		if err != nil {
-			return fmt.Errorf("%s: %w by event %d: %w", tenant, replay.ErrQuarantined, s.Seq, err)
+		e, why, err := r.Decode(s)
+		switch {
+		case err != nil:
+			return err
+		case why != nil:
+			return fmt.Errorf("%s: %w by event %d: %w", tenant, replay.ErrQuarantined, s.Seq, why)
 		}
 		line.events = append(line.events, e)
 		return nil

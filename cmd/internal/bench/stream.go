@@ -122,11 +122,12 @@ func follow(ctx context.Context, url string, head events.Seq) error {
 		}
 		var rolling events.Rolling
 		var recorded []projectors.Recorded
+		voucher := projectors.NewVoucher()
 		err = log.Read(ctx, 0, head, func(stored []events.Stored) error {
 			for _, s := range stored {
 				rolling = rolling.Add(s)
 			}
-			recorded = projectors.Decode(recorded, stored)
+			recorded = voucher.Record(recorded, stored)
 			for _, r := range recorded {
 				if r.Err != nil {
 					return r.Err

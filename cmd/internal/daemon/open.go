@@ -21,6 +21,7 @@ import (
 	"tenantcatalogue/projectors/apps"
 	"tenantcatalogue/projectors/commerce"
 	"tenantcatalogue/projectors/contacts"
+	"tenantcatalogue/projectors/deletions"
 	"tenantcatalogue/projectors/heads"
 	"tenantcatalogue/projectors/history"
 	"tenantcatalogue/projectors/identity"
@@ -125,7 +126,7 @@ func (s *System) openStores(cfg Config) error {
 	// caches of their own, so that neither gets in the way of the views.
 	shown := s.keepCache(viewdb.NewShared(cfg.CacheBytes / 2))
 	deciding, archived := s.keepCache(shown.Beside(cfg.CacheBytes/4)), s.keepCache(shown.Beside(cfg.CacheBytes/4))
-	for _, p := range append(Beside(), contacts.New(s.Sealer), pages.New()) {
+	for _, p := range append(Beside(), contacts.New(s.Sealer), pages.New(), deletions.New()) {
 		cache := shown
 		if _, ok := p.(projectors.Archive); ok {
 			cache = archived

@@ -25,7 +25,7 @@ func TestVerifyCoversTheHeads(t *testing.T) {
 			t.Errorf("the heads were verified at event %d of %d, in %d rows", v.Seq, head, v.Rows)
 		}
 	}
-	if n := len(report.Views); n != 9 {
+	if n := len(report.Views); n != 10 {
 		t.Errorf("%d views were verified", n)
 	}
 }

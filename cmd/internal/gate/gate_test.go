@@ -297,7 +297,7 @@ func TestRestoreByAnOperator(t *testing.T) {
 		t.Errorf("%+v, %+v", report, p)
 	}
 	var views api.ViewsResponse
-	if p := ask(t, admin, "catalogue.admin.v1.rebuild", api.RebuildRequest{View: "tenants"}, &views); p != nil || !views.Ready || len(views.Views) != 8 {
+	if p := ask(t, admin, "catalogue.admin.v1.rebuild", api.RebuildRequest{View: "tenants"}, &views); p != nil || !views.Ready || len(views.Views) != 9 {
 		t.Errorf("%+v, %+v", views, p)
 	}
 	raw := json.RawMessage(`{}`)

@@ -17,6 +17,7 @@ import (
 	"tenantcatalogue/projectors/apps"
 	"tenantcatalogue/projectors/commerce"
 	"tenantcatalogue/projectors/contacts"
+	"tenantcatalogue/projectors/deletions"
 	"tenantcatalogue/projectors/history"
 	"tenantcatalogue/projectors/identity"
 	"tenantcatalogue/projectors/pages"
@@ -30,7 +31,7 @@ import (
 func beside(t *testing.T, c *client.Client, dir string) *sidecar.Sidecar {
 	t.Helper()
 	s, err := sidecar.Open(t.Context(), c, sidecar.Config{Dir: dir, Views: []projectors.Projector{
-		tenants.New(), commerce.New(), identity.New(), placement.New(), apps.New(), history.New(), pages.New(),
+		tenants.New(), commerce.New(), identity.New(), placement.New(), apps.New(), history.New(), pages.New(), deletions.New(),
 	}})
 	if err != nil {
 		t.Fatal(err)

@@ -141,7 +141,7 @@ func TestViews(t *testing.T) {
 	t.Parallel()
 	r := start(t)
 	r.publish(t, fixture("acme").story()...)
-	if views := get[api.ViewsResponse](t, r, "/v1/views", r.admin()); len(views.Views) != 8 || !views.Ready {
+	if views := get[api.ViewsResponse](t, r, "/v1/views", r.admin()); len(views.Views) != 9 || !views.Ready {
 		t.Errorf("%+v", views)
 	}
 	if views := read[api.ViewsResponse](t, r.do(t, r.post("/v1/rebuild", api.RebuildRequest{View: "tenants"})), 200); !views.Ready {

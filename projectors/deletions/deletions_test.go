@@ -1,0 +1,115 @@
+package deletions_test
+
+import (
+	"slices"
+	"testing"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"tenantcatalogue/catalogue"
+	"tenantcatalogue/catalogue/deletion"
+	"tenantcatalogue/catalogue/deletion/deletiontest"
+	"tenantcatalogue/events"
+	"tenantcatalogue/events/eventtest"
+	"tenantcatalogue/projectors"
+	"tenantcatalogue/projectors/deletions"
+	"tenantcatalogue/projectors/viewdb"
+	"tenantcatalogue/replay"
+)
+
+// TestWhatIsKept reads what the log leads to, and what is quarantined.
+func TestWhatIsKept(t *testing.T) {
+	t.Parallel()
+	log := eventtest.NewMemoryLog("kept")
+	w := deletiontest.NewWorld(t, log)
+	w.People(1, 2, 3)
+	w.Govern()
+	plans := []events.PlanID{w.Plan(1)}
+	w.Run(plans[0])
+	plans = append(plans, w.Plan(2))
+	w.Do(events.TheOne(events.AggregateDoor), events.DoorHalted{Cause: events.HaltByPerson, Detail: "look"})
+	w.Do(events.OfLiens(deletiontest.Tenant(3).Tenant()), events.LienPlaced{Matter: "m-1", Reason: "court"})
+	w.Garbage(events.OfDeletion(plans[1]))
+
+	v := deletions.New()
+	db, err := viewdb.Open(viewdb.Config{Dir: "deletions", Name: v.Name(), Format: v.Format(), FS: vfs.NewMem()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = db.Close() }()
+	if err := projectors.Folder(db, v, log.Identity(), projectors.NewVoucher())(eventtest.All(t, log)); err != nil {
+		t.Fatal(err)
+	}
+	for about, state := range w.Facts.States {
+		want := catalogue.MapState{}
+		for key, entity := range state {
+			if v.Keeps(key.Kind) {
+				want[key] = entity
+			}
+		}
+		got := catalogue.MapState{}
+		for key := range want {
+			if got[key], err = deletions.State(db, about).Get(key); err != nil {
+				t.Fatal(err)
+			}
+		}
+		changes, err := replay.Diff(want, got)
+		if err != nil || len(changes) > 0 {
+			t.Errorf("%s differs in %v, %v", about, changes, err)
+		}
+		seq, err := deletions.Quarantined(db, about)
+		if err != nil || seq != w.Facts.Heads[about].Quarantined {
+			t.Errorf("%s is quarantined since %d, %v", about, seq, err)
+		}
+	}
+	var listed []events.PlanID
+	err = deletions.Each(db, func(id events.PlanID, d events.Deletion) error {
+		listed = append(listed, id)
+		if hash, err := d.Plan.Hash(id); err != nil || !slices.Equal(hash, d.Hash) {
+			t.Errorf("%s has another's plan: %v", id, err)
+		}
+		return nil
+	})
+	slices.SortFunc(plans, func(a, b events.PlanID) int { return b.Compare(a) })
+	if err != nil || !slices.Equal(listed, plans) {
+		t.Errorf("plans %v, not %v: %v", listed, plans, err)
+	}
+}
+
+// TestRules are held against the view as they are against the log.
+func TestRules(t *testing.T) {
+	t.Parallel()
+	log := eventtest.NewMemoryLog("rules")
+	w := deletiontest.NewWorld(t, log)
+	w.People(1)
+	w.Govern()
+	id := w.Plan(1)
+	v := deletions.New()
+	db, err := viewdb.Open(viewdb.Config{Dir: "deletions", Name: v.Name(), Format: v.Format(), FS: vfs.NewMem()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = db.Close() }()
+	if err := projectors.Folder(db, v, log.Identity(), projectors.NewVoucher())(eventtest.All(t, log)); err != nil {
+		t.Fatal(err)
+	}
+	wave := w.Event(events.TheOne(events.AggregateDoor), events.DoorPassed{Plan: id, Kind: events.DeletionOfTenants, Wave: 1, Targets: 1})
+	wave.Seq, wave.RecordedTime = w.AsOf()+1, wave.Time
+	if err := deletion.Vouch(view{db}, wave); err != nil {
+		t.Error(err)
+	}
+	wave.Payload = events.DoorPassed{Plan: id, Kind: events.DeletionOfTenants, Wave: 2, Targets: 1}
+	if err := deletion.Vouch(view{db}, wave); err == nil {
+		t.Error("the second wave may come first")
+	}
+}
+
+// view is what the rules look at.
+type view struct{ viewdb.Reader }
+
+func (v view) State(about events.Aggregate) catalogue.State { return deletions.State(v, about) }
+
+func (v view) Head(about events.Aggregate) (h catalogue.Head, err error) {
+	h.Quarantined, err = deletions.Quarantined(v, about)
+	return h, err
+}
