@@ -2,6 +2,7 @@ package eventlog
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -13,10 +14,8 @@ import (
 // streamConfig is the stream as it must be. Whatever could take a message away
 // or let somebody else put one in is off.
 func streamConfig(cfg Config) jetstream.StreamConfig {
-	subjects := []string{}
-	for _, kind := range []events.AggregateKind{
-		events.AggregateTenant, events.AggregateAccount, events.AggregateClaim, events.AggregateRestoration,
-	} {
+	subjects := make([]string, 0, len(events.AggregateKinds))
+	for _, kind := range events.AggregateKinds {
 		subjects = append(subjects, events.SubjectPrefix+kind.String()+".*")
 	}
 	return jetstream.StreamConfig{
@@ -39,6 +38,18 @@ func streamConfig(cfg Config) jetstream.StreamConfig {
 		DenyDelete:         true,
 		DenyPurge:          true,
 	}
+}
+
+// widened is the configuration of a stream that an earlier version made, with the
+// subjects that have come since. It takes nothing away. ok is false when its subjects are
+// not the first of those there are now, or all of them.
+func widened(want, got jetstream.StreamConfig) (wide jetstream.StreamConfig, ok bool) {
+	n := len(got.Subjects)
+	if n >= len(want.Subjects) || !slices.Equal(got.Subjects, want.Subjects[:n]) {
+		return got, false
+	}
+	got.Subjects = want.Subjects
+	return got, drift(want, got) == nil
 }
 
 // drift compares what a log depends on. The error matches ErrDrift and names
