@@ -279,4 +279,3 @@ func (w *Watcher) Open() bool {
 	}
 	return false
 }
-

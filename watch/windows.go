@@ -30,9 +30,9 @@ type tombstone struct {
 // recent is the tombstones of the recent past, oldest first.
 type recent []tombstone
 
-// add adds the next one and forgets those that are too old for any window.
-func (r *recent) add(t tombstone) {
-	*r = append(r.within(month, t.at), t)
+// with adds the next one and forgets those that are too old for any window.
+func (r recent) with(t tombstone) recent {
+	return append(r.within(month, t.at), t)
 }
 
 // within is the tombstones of a window that ends now.
@@ -66,23 +66,20 @@ type finding struct {
 // alone and on the budgets that were in force.
 type windows struct {
 	all, unvouched recent
-	kinds          map[events.DeletionKind]*recent
+	kinds          map[events.DeletionKind]recent
 	over           map[string]bool // the lines that are crossed, by their names
 }
 
 func newWindows() *windows {
-	return &windows{
-		kinds: map[events.DeletionKind]*recent{events.DeletionOfTenants: {}, events.DeletionOfApps: {}},
-		over:  map[string]bool{},
-	}
+	return &windows{kinds: map[events.DeletionKind]recent{}, over: map[string]bool{}}
 }
 
 // take counts the next tombstone and tells which lines it crosses.
 func (w *windows) take(t tombstone, budget events.Budget) (found []finding) {
-	w.all.add(t)
-	w.kinds[t.kind].add(t)
+	w.all = w.all.with(t)
+	w.kinds[t.kind] = w.kinds[t.kind].with(t)
 	if t.unvouched != "" {
-		w.unvouched.add(t)
+		w.unvouched = w.unvouched.with(t)
 		if w.crosses("unvouched", len(w.unvouched.within(minute, t.at)), 0) {
 			found = append(found, finding{alarm: events.AlarmRaised{
 				Alarm: events.AlarmUnvouched, From: t.seq, To: t.seq, Count: 1, Detail: "a tombstone of a " + string(t.kind) + ": " + t.unvouched,
@@ -141,7 +138,7 @@ func (w *windows) rate(t tombstone, budget events.Budget) (f finding, crossed bo
 // mix holds the tombstones of a kind against the recent past.
 func (w *windows) mix(t tombstone) (f finding, crossed bool) {
 	line := "mix of " + string(t.kind)
-	all := *w.kinds[t.kind]
+	all := w.kinds[t.kind]
 	burst := all.within(minute, t.at)
 	if len(burst) >= mixBurst && all[:len(all)-len(burst)].hadDayOf(mixBurst) {
 		return f, false // they are usual

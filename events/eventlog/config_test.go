@@ -33,15 +33,11 @@ func TestCheckConfig(t *testing.T) {
 	} {
 		bad := good
 		change(&bad)
-		if _, err := js.UpdateStream(t.Context(), bad); err != nil {
-			t.Fatal(err)
-		}
+		eventtest.Reconfigure(t, nc, bad)
 		if err := l.CheckConfig(t.Context()); !errors.Is(err, eventlog.ErrDrift) || !strings.Contains(err.Error(), says) {
 			t.Errorf("%s: %v", says, err)
 		}
-		if _, err := js.UpdateStream(t.Context(), good); err != nil {
-			t.Fatal(err)
-		}
+		eventtest.Reconfigure(t, nc, good)
 		if err := l.CheckConfig(t.Context()); err != nil {
 			t.Errorf("set back: %v", err)
 		}
@@ -64,16 +60,10 @@ func TestCheckConfig(t *testing.T) {
 func TestOlderStream(t *testing.T) {
 	t.Parallel()
 	l, nc := eventtest.NewLog(t)
-	js, err := jetstream.New(nc)
-	if err != nil {
-		t.Fatal(err)
-	}
 	older := eventtest.Stream(t, nc).CachedInfo().Config
 	all := older.Subjects
 	older.Subjects = all[:4]
-	if _, err := js.UpdateStream(t.Context(), older); err != nil {
-		t.Fatal(err)
-	}
+	eventtest.Reconfigure(t, nc, older)
 	if err := l.CheckConfig(t.Context()); !errors.Is(err, eventlog.ErrDrift) {
 		t.Errorf("it lacks subjects: %v", err)
 	}
@@ -85,9 +75,7 @@ func TestOlderStream(t *testing.T) {
 		t.Errorf("it was %s and is %s, %v", l.Identity(), again.Identity(), err)
 	}
 	older.Subjects = all[1:4]
-	if _, err := js.UpdateStream(t.Context(), older); err != nil {
-		t.Fatal(err)
-	}
+	eventtest.Reconfigure(t, nc, older)
 	if _, err := eventlog.Open(t.Context(), nc, eventlog.Config{}); !errors.Is(err, eventlog.ErrDrift) {
 		t.Errorf("other subjects: %v", err)
 	}
