@@ -164,14 +164,28 @@ type watched struct {
 	stop   func()
 }
 
+// followed is a log that tells when it is followed.
+type followed struct {
+	eventtest.Log
+
+	tail chan struct{}
+}
+
+func (f followed) Tail(ctx context.Context, after events.Seq, fn func([]events.Stored) error) error {
+	close(f.tail)
+	return f.Log.Tail(ctx, after, fn)
+}
+
+// watch starts a Watcher, which has caught up then.
 func (r *rig) watch(after events.Seq) *watched {
 	r.t.Helper()
+	log := followed{r.log, make(chan struct{})}
 	w := &watched{
 		t: r.t, alarms: make(chan events.AlarmRaised, 1000), raised: make(chan events.AlarmRaised, 1000), halted: make(chan events.DoorHalted, 1000),
 		failed: make(chan error, 1000),
 	}
 	w.Watcher = watch.New(watch.Config{
-		Pen: watch.Pen{Service: r, Clock: r.clock, NewID: uuid.NewV7}, Log: r.log, After: after,
+		Pen: watch.Pen{Service: r, Clock: r.clock, NewID: uuid.NewV7}, Log: log, After: after,
 		Listener: watch.Listener{
 			Alarm:  func(a events.AlarmRaised) { w.alarms <- a },
 			Raised: func(a events.AlarmRaised) { w.raised <- a },
@@ -187,8 +201,12 @@ func (r *rig) watch(after events.Seq) *watched {
 		if err := <-done; !errors.Is(err, context.Canceled) {
 			w.t.Errorf("the watcher ended: %v", err)
 		}
+		if err := r.service.Flush(context.Background()); err != nil { // and has answered what it was publishing
+			w.t.Error(err)
+		}
 	})
 	r.t.Cleanup(w.stop)
+	<-log.tail
 	return w
 }
 

@@ -46,7 +46,7 @@ type Watcher struct {
 	last     events.Time // recorded, of what concerns the Watcher
 	copied   events.Time // what was recorded before is a copy of another log's past
 	told     map[crossing]bool
-	clockWas events.Time // recorded, of the last alarm about the clock
+	clockTo  events.Seq  // of the last alarm about the clock
 	anchor   events.Time // what the time was ...
 	anchored time.Time   // ... then
 
@@ -69,7 +69,9 @@ func New(cfg Config) *Watcher {
 	}
 }
 
-// Run watches until ctx ends, or the log cannot be read on. Call it once.
+// Run watches until ctx ends, or the log cannot be read on. Call it once. What was being
+// published when ctx ended may come to stand in the log later: the next Watcher begins
+// after the Service has answered everything, as it has when it is closed.
 func (w *Watcher) Run(ctx context.Context) error {
 	ctx, stop := context.WithCancel(ctx)
 	var publishing sync.WaitGroup
@@ -167,7 +169,7 @@ func (w *Watcher) take(s events.Stored) []finding {
 	if a, ok := e.Payload.(events.AlarmRaised); ok && err == nil {
 		w.told[crossing{a.Alarm, a.To}] = true
 		if a.Alarm == events.AlarmClockJump {
-			w.clockWas = e.RecordedTime
+			w.clockTo = a.To
 		}
 	}
 	return nil
@@ -207,23 +209,30 @@ func (w *Watcher) followDoor() {
 	w.open = door.Open
 }
 
-// ahead finds that the log ends in the future. When a clock has jumped while nobody
-// watched nothing else shows it: the catalogue may have been down for as long.
+// ahead finds that the log ends in the future, beyond what was told of that. When a clock
+// has jumped while nobody watched nothing else shows it: the catalogue may have been down
+// for as long.
 func (w *Watcher) ahead(ctx context.Context, head events.Seq, now time.Time) (f finding, found bool, err error) {
 	w.anchor, w.anchored = events.TimeOf(now), now
-	if head == 0 {
-		return f, false, nil
+	if w.clockTo > 0 && w.clockTo <= head {
+		err = w.at(ctx, w.clockTo, func(e events.Event) { w.anchor = max(w.anchor, e.RecordedTime) })
 	}
-	err = w.cfg.Log.Read(ctx, head-1, head, func(stored []events.Stored) error {
-		if e, err := events.Decode(stored[0]); err == nil {
-			f, found = w.jump(e, now)
+	if head > 0 && err == nil {
+		err = w.at(ctx, head, func(e events.Event) { f, found = w.jump(e, now) })
+	}
+	return f, found, err
+}
+
+// at looks at one event, if it can be read.
+func (w *Watcher) at(ctx context.Context, seq events.Seq, look func(events.Event)) error {
+	return w.cfg.Log.Read(ctx, seq-1, seq, func(stored []events.Stored) error {
+		for _, s := range stored {
+			if e, err := events.Decode(s); err == nil {
+				look(e)
+			}
 		}
 		return nil
 	})
-	if w.clockWas > events.TimeOf(now).Add(jump) {
-		found = false // it was told when it was in the future already
-	}
-	return f, found, err
 }
 
 // jumped finds that an event was recorded later than can be.

@@ -1,7 +1,6 @@
 package watch_test
 
 import (
-	"context"
 	"errors"
 	"testing"
 	"time"
@@ -119,26 +118,12 @@ func TestThePastIsPast(t *testing.T) {
 	w.raises(events.AlarmRate, events.HaltRate)
 }
 
-// followed is a log that tells when it is followed.
-type followed struct {
-	eventtest.Log
-
-	tail chan struct{}
-}
-
-func (f followed) Tail(ctx context.Context, after events.Seq, fn func([]events.Stored) error) error {
-	close(f.tail)
-	return f.Log.Tail(ctx, after, fn)
-}
-
 // TestCopiedLog says nothing of the past of a log that is copied into an empty one.
 func TestCopiedLog(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, eventtest.NewMemoryLog("other"))
-	tail := make(chan struct{})
-	r.log = followed{eventtest.NewMemoryLog("empty"), tail}
+	r.log = eventtest.NewMemoryLog("empty")
 	w := r.watch(0)
-	<-tail
 	r.pass(-48 * time.Hour)
 	r.gone(883)
 	w.quiet(r)
