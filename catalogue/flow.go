@@ -24,9 +24,10 @@ const (
 // on its way to the log, and has a full one staged meanwhile.
 type flow struct {
 	w      *writer
-	open   *round // being decided; nil: nothing waits
-	staged *round // full, and to be appended behind the flying one
-	flying *round // being appended
+	urgent <-chan *job // go ahead of all others; nil: there are no more
+	open   *round      // being decided; nil: nothing waits
+	staged *round      // full, and to be appended behind the flying one
+	flying *round      // being appended
 	landed chan struct{}
 
 	callers int         // how many calls may be expected to come together
@@ -34,8 +35,8 @@ type flow struct {
 	timer   *time.Timer // ... until this fires
 }
 
-func newFlow(w *writer) *flow {
-	f := &flow{w: w, landed: make(chan struct{}, 1), timer: time.NewTimer(0)}
+func newFlow(w *writer, urgent <-chan *job) *flow {
+	f := &flow{w: w, urgent: urgent, landed: make(chan struct{}, 1), timer: time.NewTimer(0)}
 	f.timer.Stop()
 	return f
 }
@@ -43,12 +44,21 @@ func newFlow(w *writer) *flow {
 // run answers jobs until there are no more, and then flushes the store.
 func (f *flow) run(ctx context.Context, jobs <-chan *job) error {
 	defer f.timer.Stop()
-	for jobs != nil || f.open != nil || f.flying != nil {
-		from := jobs
+	for f.urgent != nil || jobs != nil || f.open != nil || f.flying != nil {
+		urgent, from := f.urgent, jobs
+		if !f.passable() {
+			urgent = nil
+		}
 		if f.full() {
 			from = nil
 		}
 		select {
+		case j, ok := <-urgent:
+			if !ok {
+				f.urgent = nil
+				break
+			}
+			f.overtake(ctx, j)
 		case j, ok := <-from:
 			if !ok {
 				jobs = nil
@@ -65,6 +75,28 @@ func (f *flow) run(ctx context.Context, jobs <-chan *job) error {
 		f.send(ctx)
 	}
 	return f.w.store.Flush()
+}
+
+// passable tells whether an urgent job may overtake now. One that is staged is never
+// dropped for it: the server keeps what was sent ahead for some seconds, and takes no more
+// after some dozens. Behind a round of urgent jobs whoever is not urgent has a turn.
+func (f *flow) passable() bool {
+	return f.staged == nil && (f.flying == nil || !f.flying.urgent)
+}
+
+// overtake decides an urgent job, and those that wait with it, in a round of their own
+// ahead of the open one, which is decided again on what they lead to.
+func (f *flow) overtake(ctx context.Context, j *job) {
+	later := f.ground()
+	err := f.take(ctx, j)
+	for n := len(f.urgent); n > 0 && err == nil; n-- {
+		err = f.take(ctx, <-f.urgent)
+	}
+	if f.open != nil {
+		f.open.urgent = true
+		f.depart(ctx)
+	}
+	f.retake(ctx, later, err)
 }
 
 func (f *flow) full() bool {
@@ -115,21 +147,28 @@ func (f *flow) refuse(j *job, err error) {
 // is full; and a small one waits for callers that are likely to join it.
 func (f *flow) send(ctx context.Context) {
 	switch {
-	case f.open == nil:
+	case f.open == nil || f.passable() && len(f.urgent) > 0:
 		return
 	case f.flying != nil:
 		if f.staged != nil || !f.full() {
 			return
 		}
-		f.staged = f.open
 	case f.patient && f.open.next-f.open.base < enoughEvents && len(f.open.jobs) < f.callers:
 		return
-	default:
-		f.flying = f.open
-		f.flying.ahead <- true
 	}
+	f.depart(ctx)
+}
+
+// depart sends the open round off: at once, or behind the one that is on its way.
+func (f *flow) depart(ctx context.Context) {
 	r := f.open
 	f.open = nil
+	if f.flying != nil {
+		f.staged = r
+	} else {
+		f.flying = r
+		r.ahead <- true
+	}
 	go func() {
 		if r.send(ctx, f.w.log) {
 			f.landed <- struct{}{}
@@ -161,8 +200,13 @@ func (f *flow) land(ctx context.Context) {
 	f.patient = true
 	f.timer.Reset(linger)
 	f.answer(r.jobs)
-	var err error
-	for _, j := range void {
+	f.retake(ctx, void, nil)
+}
+
+// retake takes again what was decided in rounds that were dropped. err is why nothing can
+// be.
+func (f *flow) retake(ctx context.Context, jobs []*job, err error) {
+	for _, j := range jobs {
 		if err != nil {
 			f.refuse(j, err)
 		} else {

@@ -21,6 +21,8 @@ type round struct {
 	units []events.Unit
 	bytes int // of their events
 
+	urgent bool // it has overtaken others
+
 	ahead   chan bool         // whether to go on, once staged
 	results []events.Appended // of the units
 	head    events.Seq        // of the log, if there was nothing to append

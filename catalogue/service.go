@@ -137,11 +137,13 @@ func (c Config) Validate() error {
 // goroutine decides them in order against the write-side store, has what may
 // happen appended as one batch, and answers when the batch is durable. Requests
 // that arrive meanwhile are decided for the next batch, so that the load sets its
-// size.
+// size. A halt does not queue: it waits for the batch that is on its way and the one
+// staged behind it, and for no other.
 type Service struct {
 	writer *writer
 	seal   Sealer
 	jobs   chan *job
+	urgent chan *job    // taken before jobs
 	asking atomic.Int64 // calls that wait for an answer
 
 	mu      sync.RWMutex // guards stopped against a send on a closed channel
@@ -160,7 +162,21 @@ type job struct {
 	done       chan struct{}
 }
 
-const queueLength = 4096 // calls waiting
+// Calls waiting.
+const (
+	queueLength  = 4096
+	urgentLength = 64
+)
+
+// overtakes tells whether a job goes ahead of whatever waits: a halt alone does. One that
+// is copied from another log has its place.
+func (j *job) overtakes() bool {
+	if len(j.requests) != 1 || len(j.requests[0].Events) != 1 || j.requests[0].Recorded != nil {
+		return false
+	}
+	_, halt := j.requests[0].Events[0].Payload.(events.DoorHalted)
+	return halt
+}
 
 // Open brings the store up to the head of the log and starts the Service.
 // Until it returns nothing is published.
@@ -172,12 +188,15 @@ func Open(ctx context.Context, c Config) (*Service, error) {
 	if err := w.catchUp(ctx); err != nil {
 		return nil, fmt.Errorf("open the catalogue: %w", err)
 	}
-	s := &Service{writer: w, seal: c.Seal, jobs: make(chan *job, queueLength), done: make(chan struct{})}
+	s := &Service{
+		writer: w, seal: c.Seal, done: make(chan struct{}),
+		jobs: make(chan *job, queueLength), urgent: make(chan *job, urgentLength),
+	}
 	// A batch on its way is finished whatever becomes of ctx: it may be in the
 	// log already. Stopping goes through Close, which lets the queue run dry.
 	go func() {
 		defer close(s.done)
-		s.failed = newFlow(w).run(context.WithoutCancel(ctx), s.jobs)
+		s.failed = newFlow(w, s.urgent).run(context.WithoutCancel(ctx), s.jobs)
 	}()
 	return s, nil
 }
@@ -321,8 +340,12 @@ func (s *Service) enqueue(ctx context.Context, j *job) error {
 	if s.stopped {
 		return ErrStopped
 	}
+	queue := s.jobs
+	if j.overtakes() {
+		queue = s.urgent
+	}
 	select {
-	case s.jobs <- j:
+	case queue <- j:
 		return nil
 	case <-ctx.Done():
 		return fmt.Errorf("%w before the event was taken: nothing was written", ctx.Err())
@@ -354,6 +377,7 @@ func (s *Service) Close() error {
 	if !s.stopped {
 		s.stopped = true
 		close(s.jobs)
+		close(s.urgent)
 	}
 	s.mu.Unlock()
 	<-s.done

@@ -66,6 +66,8 @@ var (
 	ErrNoStream = errors.New("the log's stream does not exist")
 	// ErrDrift is returned when the stream is not configured as a log.
 	ErrDrift = errors.New("the log's stream is not configured as it must be")
+	// ErrQuorum is returned when most of the stream's replicas cannot be reached.
+	ErrQuorum = errors.New("the log has lost its quorum")
 )
 
 // Log is the log on a stream. It is safe for concurrent use.
@@ -99,13 +101,13 @@ func Open(ctx context.Context, nc *nats.Conn, cfg Config) (*Log, error) {
 		}
 		l.stream, err = js.CreateStream(ctx, want)
 	}
-	if err == nil && narrower(want, l.stream.CachedInfo().Config) {
-		wider := l.stream.CachedInfo().Config
-		wider.Subjects = want.Subjects
-		l.stream, err = js.UpdateStream(ctx, wider)
-	}
 	if err != nil {
 		return nil, fmt.Errorf("open the log %s: %w", cfg.Stream, err)
+	}
+	if wide, ok := widened(want, l.stream.CachedInfo().Config); ok {
+		if l.stream, err = js.UpdateStream(ctx, wide); err != nil {
+			return nil, fmt.Errorf("open the log %s, with subjects that its version did not have: %w", cfg.Stream, err)
+		}
 	}
 	info := l.stream.CachedInfo()
 	if err := drift(want, info.Config); err != nil {
@@ -130,18 +132,73 @@ const askWait = 2 * time.Second
 // Head is the Seq of the last event, 0 if there is none. It matches events.ErrShort
 // when the stream is not the one that was opened.
 func (l *Log) Head(ctx context.Context) (events.Seq, error) {
+	info, err := l.info(ctx)
+	if err != nil {
+		return 0, fmt.Errorf("head of the log: %w", err)
+	}
+	return events.Seq(info.State.LastSeq), nil
+}
+
+// info is what the server says of the stream.
+func (l *Log) info(ctx context.Context) (*jetstream.StreamInfo, error) {
 	ctx, cancel := context.WithTimeout(ctx, askWait)
 	defer cancel()
 	info, err := l.stream.Info(ctx)
 	switch {
 	case errors.Is(err, jetstream.ErrStreamNotFound):
-		return 0, fmt.Errorf("head of the log: %w", ErrNoStream)
+		return nil, ErrNoStream
 	case err != nil:
-		return 0, fmt.Errorf("head of the log: %w: %w", events.ErrUnavailable, err)
+		return nil, fmt.Errorf("%w: %w", events.ErrUnavailable, err)
 	case identityOf(info) != l.identity:
-		return 0, fmt.Errorf("head of the log: %w: it was %s and is %s", events.ErrShort, l.identity, identityOf(info))
+		return nil, fmt.Errorf("%w: it was %s and is %s", events.ErrShort, l.identity, identityOf(info))
 	}
-	return events.Seq(info.State.LastSeq), nil
+	return info, nil
+}
+
+// CheckConfig holds the stream as it is now against what a log must be: somebody may
+// have changed it since it was opened. The error matches ErrDrift, or is that of Head.
+func (l *Log) CheckConfig(ctx context.Context) error {
+	info, err := l.info(ctx)
+	if err == nil {
+		err = drift(streamConfig(l.cfg), info.Config)
+	}
+	if err != nil {
+		return fmt.Errorf("check the log's stream: %w", err)
+	}
+	return nil
+}
+
+// CheckQuorum is nil while the stream has a leader, which has most of its replicas. The
+// error matches ErrQuorum, or is that of Head when nothing answers at all.
+func (l *Log) CheckQuorum(ctx context.Context) error {
+	info, err := l.info(ctx)
+	if err == nil {
+		err = quorum(info.Cluster)
+	}
+	if err != nil {
+		return fmt.Errorf("check the log's quorum: %w", err)
+	}
+	return nil
+}
+
+// quorum looks at the replicas; a server that stands alone has none.
+func quorum(cluster *jetstream.ClusterInfo) error {
+	if cluster == nil {
+		return nil
+	}
+	if cluster.Leader == "" {
+		return fmt.Errorf("%w: the stream has no leader", ErrQuorum)
+	}
+	gone := 0
+	for _, peer := range cluster.Replicas {
+		if peer.Offline {
+			gone++
+		}
+	}
+	if all := len(cluster.Replicas) + 1; 2*(all-gone) <= all {
+		return fmt.Errorf("%w: %d of %d replicas are offline", ErrQuorum, gone, all)
+	}
+	return nil
 }
 
 // keep has every Tail of this Log hear of a batch that was appended.

@@ -14,7 +14,7 @@ import (
 // streamConfig is the stream as it must be. Whatever could take a message away
 // or let somebody else put one in is off.
 func streamConfig(cfg Config) jetstream.StreamConfig {
-	subjects := []string{}
+	subjects := make([]string, 0, len(events.AggregateKinds))
 	for _, kind := range events.AggregateKinds {
 		subjects = append(subjects, events.SubjectPrefix+kind.String()+".*")
 	}
@@ -40,15 +40,16 @@ func streamConfig(cfg Config) jetstream.StreamConfig {
 	}
 }
 
-// narrower tells whether a stream is as it must be but for subjects that came later: it
-// is from before there were those.
-func narrower(want, got jetstream.StreamConfig) bool {
-	missing := len(got.Subjects) < len(want.Subjects)
-	for _, subject := range got.Subjects {
-		missing = missing && slices.Contains(want.Subjects, subject)
+// widened is the configuration of a stream that an earlier version made, with the
+// subjects that have come since. It takes nothing away. ok is false when its subjects are
+// not the first of those there are now, or all of them.
+func widened(want, got jetstream.StreamConfig) (wide jetstream.StreamConfig, ok bool) {
+	n := len(got.Subjects)
+	if n >= len(want.Subjects) || !slices.Equal(got.Subjects, want.Subjects[:n]) {
+		return got, false
 	}
 	got.Subjects = want.Subjects
-	return missing && drift(want, got) == nil
+	return got, drift(want, got) == nil
 }
 
 // drift compares what a log depends on. The error matches ErrDrift and names

@@ -53,6 +53,18 @@ func Stream(t testing.TB, nc *nats.Conn) jetstream.Stream {
 	return stream
 }
 
+// Reconfigure changes the log's stream behind the log's back.
+func Reconfigure(t testing.TB, nc *nats.Conn, cfg jetstream.StreamConfig) {
+	t.Helper()
+	js, err := jetstream.New(nc)
+	if err == nil {
+		_, err = js.UpdateStream(t.Context(), cfg)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
 // StartWith runs a bus with a Config; an empty StoreDir becomes a directory of
 // the test's own.
 func StartWith(t testing.TB, cfg bus.Config) *bus.Bus {

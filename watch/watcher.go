@@ -1,0 +1,290 @@
+package watch
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+
+	"tenantcatalogue/catalogue/deletion"
+	"tenantcatalogue/events"
+)
+
+// Log is what a Watcher reads.
+type Log interface {
+	// Head is the Seq of the last event.
+	Head(ctx context.Context) (events.Seq, error)
+	// Read hands over the events after one Seq up to another, in order.
+	Read(ctx context.Context, after, upTo events.Seq, fn func([]events.Stored) error) error
+	// Tail hands over the events after a Seq as they come, until ctx ends.
+	Tail(ctx context.Context, after events.Seq, fn func([]events.Stored) error) error
+}
+
+// Config is what a Watcher is made of.
+type Config struct {
+	Pen
+
+	Log Log
+	// After is where the Watcher before left off: what its Seen said. What stands up to
+	// there is the past. Where nothing is known it is the head of the log.
+	After    events.Seq
+	Listener Listener
+}
+
+// jump is how far recorded times may be ahead of the time that has passed.
+const jump = time.Hour
+
+// Watcher follows the log and raises alarms. Its methods may be called side by side.
+type Watcher struct {
+	cfg  Config
+	desk *desk
+
+	// Of the goroutine that reads.
+	register *deletion.Register
+	windows  *windows
+	budget   events.Budget
+	last     events.Time // recorded, of what concerns the Watcher
+	copied   events.Time // what was recorded before is a copy of another log's past
+	told     map[crossing]bool
+	clockTo  events.Seq  // of the last alarm about the clock
+	anchor   events.Time // what the time was ...
+	anchored time.Time   // ... then
+
+	mu   sync.Mutex
+	seen events.Seq
+	open []events.Admitted
+}
+
+// crossing names an alarm: no tombstone crosses two lines of one.
+type crossing struct {
+	alarm events.AlarmKind
+	to    events.Seq
+}
+
+// New makes a Watcher.
+func New(cfg Config) *Watcher {
+	return &Watcher{
+		cfg: cfg, desk: newDesk(cfg.Pen, cfg.Listener), seen: cfg.After,
+		register: deletion.NewRegister(), windows: newWindows(), budget: deletion.DefaultPolicy("").Budget, told: map[crossing]bool{},
+	}
+}
+
+// Run watches until ctx ends, or the log cannot be read on. Call it once. What was being
+// published when ctx ended may come to stand in the log later: the next Watcher begins
+// after the Service has answered everything, as it has when it is closed.
+func (w *Watcher) Run(ctx context.Context) error {
+	ctx, stop := context.WithCancel(ctx)
+	var publishing sync.WaitGroup
+	publishing.Go(func() { w.desk.run(ctx) })
+	defer publishing.Wait()
+	defer stop()
+	head, err := w.cfg.Log.Head(ctx)
+	if err != nil {
+		return fmt.Errorf("watch the log: %w", err)
+	}
+	if err := w.catchUp(ctx, head); err != nil {
+		return fmt.Errorf("watch the log up to event %d: %w", head, err)
+	}
+	w.reach(head)
+	return w.cfg.Log.Tail(ctx, head, func(stored []events.Stored) error {
+		at := w.cfg.Clock()
+		for _, s := range stored {
+			for _, f := range append(w.take(s), w.jumped(s, at)...) {
+				w.desk.put(f)
+			}
+		}
+		w.reach(stored[len(stored)-1].Seq)
+		return nil
+	})
+}
+
+// catchUp reads what was in the log before. Up to After it only counts; behind that it
+// finds what was not told.
+func (w *Watcher) catchUp(ctx context.Context, head events.Seq) error {
+	now := w.cfg.Clock()
+	if head == 0 {
+		w.copied = events.TimeOf(now)
+	}
+	var missed []finding
+	err := w.cfg.Log.Read(ctx, 0, head, func(stored []events.Stored) error {
+		for _, s := range stored {
+			if found := w.take(s); s.Seq > w.cfg.After {
+				missed = append(missed, found...)
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	f, ahead, err := w.ahead(ctx, head, now)
+	if err != nil {
+		return err
+	}
+	if ahead {
+		missed = append(missed, f)
+	}
+	for _, f := range missed {
+		if !w.told[crossing{f.alarm.Alarm, f.alarm.To}] {
+			w.desk.put(f)
+		}
+	}
+	clear(w.told)
+	return nil
+}
+
+// concerns tells whether an event is a tombstone or governs them. Of all others, which
+// are most, nothing is looked at but the time.
+func concerns(s events.Stored) bool {
+	switch s.About.Kind {
+	case events.AggregateTenant, events.AggregateAccount, events.AggregateClaim:
+		return s.Type.Tombstone()
+	case events.AggregateRestoration, events.AggregateDeletion, events.AggregateLien,
+		events.AggregateDoor, events.AggregatePolicy, events.AggregateClock, events.AggregateAlarm:
+		return true
+	}
+	return s.Type.Tombstone() // about nothing that could be read
+}
+
+// take takes the next event and tells what it crosses.
+func (w *Watcher) take(s events.Stored) []finding {
+	if !concerns(s) {
+		return nil
+	}
+	e, err := events.Decode(s)
+	if err != nil {
+		w.register.Unreadable(s)
+	} else {
+		w.last = max(w.last, e.RecordedTime)
+		err = w.register.Take(e)
+	}
+	switch {
+	case s.Type.Tombstone():
+		return w.count(s, err)
+	case s.About.Kind == events.AggregatePolicy:
+		w.followPolicy()
+	case s.About.Kind == events.AggregateDoor:
+		w.followDoor()
+	}
+	if a, ok := e.Payload.(events.AlarmRaised); ok && err == nil {
+		w.told[crossing{a.Alarm, a.To}] = true
+		if a.Alarm == events.AlarmClockJump {
+			w.clockTo = a.To
+		}
+	}
+	return nil
+}
+
+// count counts a tombstone. refused is why it may not stand where it does.
+func (w *Watcher) count(s events.Stored, refused error) []finding {
+	t := tombstone{seq: s.Seq, at: w.last, kind: events.DeletionOfApps}
+	if s.Type == (events.TenantDeleted{}).EventType() {
+		t.kind = events.DeletionOfTenants
+	}
+	if refused != nil {
+		t.unvouched = refused.Error()
+	}
+	found := w.windows.take(t, w.budget)
+	if t.at < w.copied {
+		return nil
+	}
+	return found
+}
+
+// followPolicy takes the budget of the policy in force. While that cannot be read the one
+// before stays.
+func (w *Watcher) followPolicy() {
+	if policy, err := deletion.PolicyOf(w.register); err == nil && policy.Version > 0 {
+		w.budget = policy.Policy.Budget
+	}
+}
+
+func (w *Watcher) followDoor() {
+	door, err := deletion.DoorOf(w.register)
+	if err != nil {
+		door = events.Door{} // what cannot be read is shut
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.open = door.Open
+}
+
+// ahead finds that the log ends in the future, beyond what was told of that. When a clock
+// has jumped while nobody watched nothing else shows it: the catalogue may have been down
+// for as long.
+func (w *Watcher) ahead(ctx context.Context, head events.Seq, now time.Time) (f finding, found bool, err error) {
+	w.anchor, w.anchored = events.TimeOf(now), now
+	if w.clockTo > 0 && w.clockTo <= head {
+		err = w.at(ctx, w.clockTo, func(e events.Event) { w.anchor = max(w.anchor, e.RecordedTime) })
+	}
+	if head > 0 && err == nil {
+		err = w.at(ctx, head, func(e events.Event) { f, found = w.jump(e, now) })
+	}
+	return f, found, err
+}
+
+// at looks at one event, if it can be read.
+func (w *Watcher) at(ctx context.Context, seq events.Seq, look func(events.Event)) error {
+	return w.cfg.Log.Read(ctx, seq-1, seq, func(stored []events.Stored) error {
+		for _, s := range stored {
+			if e, err := events.Decode(s); err == nil {
+				look(e)
+			}
+		}
+		return nil
+	})
+}
+
+// jumped finds that an event was recorded later than can be.
+func (w *Watcher) jumped(s events.Stored, at time.Time) []finding {
+	if e, err := events.Decode(s); err == nil {
+		if f, found := w.jump(e, at); found {
+			return []finding{f}
+		}
+	}
+	return nil
+}
+
+func (w *Watcher) jump(e events.Event, at time.Time) (f finding, found bool) {
+	can := w.anchor.Add(at.Sub(w.anchored))
+	if e.RecordedTime.Sub(can) <= jump {
+		return f, false
+	}
+	w.anchor, w.anchored = e.RecordedTime, at
+	return finding{alarm: events.AlarmRaised{
+		Alarm: events.AlarmClockJump, From: e.Seq, To: e.Seq, Count: 1,
+		Detail: fmt.Sprintf("event %d was recorded at %s, when it was %s", e.Seq, e.RecordedTime, can),
+	}}, true
+}
+
+// reach notes how far everything was looked at.
+func (w *Watcher) reach(seq events.Seq) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.seen = seq
+}
+
+// Seen is the Seq up to which everything was looked at, and every alarm stands in the log.
+// Whoever keeps it gives it to the next Watcher, as its After.
+func (w *Watcher) Seen() events.Seq {
+	w.mu.Lock()
+	seen := w.seen
+	w.mu.Unlock()
+	if f, waits := w.desk.first(); waits {
+		seen = min(seen, f.alarm.To-1)
+	}
+	return seen
+}
+
+// Open tells whether a plan is open, as far as the log was read.
+func (w *Watcher) Open() bool {
+	now := events.TimeOf(w.cfg.Clock())
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, plan := range w.open {
+		if plan.Expires > now {
+			return true
+		}
+	}
+	return false
+}
