@@ -28,6 +28,7 @@ const drainTime = 20 * time.Second
 type serveFlags struct {
 	data, natsListen, http string
 	hosts                  []string
+	webhooks               []string
 	verifyEvery            time.Duration
 	external               externalFlags
 }
@@ -54,6 +55,7 @@ taken. A second one kills it; what was acknowledged is durable all the same.`,
 	flags.StringVar(&f.natsListen, "nats-listen", "127.0.0.1:4222", "where NATS clients connect; port 0 picks one")
 	flags.StringVar(&f.http, "http", "127.0.0.1:8080", "where HTTP clients connect; port 0 picks one")
 	flags.StringSliceVar(&f.hosts, "http-host", nil, "a name that HTTP clients call it by, beside localhost; others are refused")
+	flags.StringSliceVar(&f.webhooks, "alarm-webhook", nil, "http or https URL that alarms about deletions are posted to; may be given several times")
 	flags.DurationVar(&f.verifyEvery, "verify-every", 24*time.Hour, "how often the views are held against the log, from the last time on; 0: only when verify is asked for")
 	f.external.flags(cmd)
 	return cmd
@@ -80,7 +82,9 @@ func (a *app) runServe(ctx context.Context, f serveFlags) (err error) {
 		f.natsListen = "" // that one listens where it does
 	}
 	logger := newLogger(a.Err)
-	sys, err := daemon.Open(ctx, daemon.Config{DataDir: data, NATSListen: f.natsListen, External: external, VerifyEvery: f.verifyEvery, Logger: logger})
+	sys, err := daemon.Open(ctx, daemon.Config{
+		DataDir: data, NATSListen: f.natsListen, External: external, Webhooks: f.webhooks, VerifyEvery: f.verifyEvery, Logger: logger,
+	})
 	if err != nil {
 		return err
 	}

@@ -73,6 +73,12 @@ func (q Query) matches(e events.Event) bool {
 	return true
 }
 
+// OfType calls fn for the events of a type after one Seq up to another, in order, those
+// that cannot be decoded too. fn ends it with viewdb.ErrStop.
+func (r *Reader) OfType(t events.Type, after, upTo events.Seq, fn func(events.Stored) error) error {
+	return r.indexed(appendType(nil, t), after, min(upTo, r.head), fn)
+}
+
 // indexed calls fn for the events after one Seq up to another that have a term.
 func (r *Reader) indexed(term []byte, after, upTo events.Seq, fn func(events.Stored) error) error {
 	if upTo <= after {

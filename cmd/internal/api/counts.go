@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"tenantcatalogue/catalogue/client"
+	"tenantcatalogue/events"
 	"tenantcatalogue/replay/restore"
 )
 
@@ -21,7 +22,9 @@ type Counts struct {
 	RestoreFails uint64            // calls to apply that ended in an error, or with tenants that failed
 	Restored     uint64            // events that restorations have written
 	LastRestore  time.Time         // when the last restoration was applied whole; zero: none was
-	LastVerify   time.Time         // when it was last proven that every view is what the log makes of it; zero: never
+	Alarms       map[events.AlarmKind]uint64
+	Halts        map[events.HaltCause]uint64 // that nobody has asked for
+	LastVerify   time.Time                   // when it was last proven that every view is what the log makes of it; zero: never
 }
 
 // Counts tells what was done since the start.
@@ -30,6 +33,7 @@ func (a *API) Counts() Counts {
 	defer a.tally.mu.Unlock()
 	out := a.tally.counts
 	out.Verdicts, out.LastVerify = maps.Clone(out.Verdicts), a.sys.Proven()
+	out.Alarms, out.Halts = a.sys.Alarms()
 	return out
 }
 

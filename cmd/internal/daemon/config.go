@@ -6,6 +6,7 @@
 //
 //	lock             held while the daemon runs; says which process holds it
 //	log.json         which log the directory belongs to, once there is one
+//	watch.json       how far the log was watched
 //	proof.json       up to where every view was last proven; written by verifying
 //	admin.json       the operators' credential, 0600 (see package auth)
 //	credentials.json the services' credentials, 0600, written by hand; optional
@@ -60,6 +61,8 @@ type Config struct {
 	// Stepped leaves deletions to whoever steps through them, and time unmarked: a
 	// drill does both by itself.
 	Stepped bool
+	// Webhooks are http or https URLs that alarms are posted to.
+	Webhooks []string
 	// VerifyEvery is how often the views are verified, from the last time on; 0:
 	// when somebody asks.
 	VerifyEvery time.Duration

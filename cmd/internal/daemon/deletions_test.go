@@ -1,14 +1,19 @@
 package daemon_test
 
 import (
+	"encoding/json"
 	"errors"
+	"net/http"
+	"net/http/httptest"
 	"testing"
+	"time"
 
 	"tenantcatalogue/catalogue"
 	"tenantcatalogue/catalogue/deletion"
 	"tenantcatalogue/catalogue/deletion/deletiontest"
 	"tenantcatalogue/cmd/internal/daemon"
 	"tenantcatalogue/events"
+	"tenantcatalogue/projectors"
 	"tenantcatalogue/projectors/tenants"
 	"tenantcatalogue/projectors/viewdb"
 )
@@ -137,5 +142,70 @@ func TestExecutorGoesOn(t *testing.T) {
 	})
 	if err != nil || clock.Last.IsZero() {
 		t.Errorf("time is not marked: %+v, %v", clock, err)
+	}
+}
+
+// TestAlarmIsPosted appends a tombstone that no plan makes, as whoever holds the log's own
+// credential can: within seconds it is told of, in the log and to whoever is to be told,
+// deletions are halted, and the tenant is not believed to be deleted.
+func TestAlarmIsPosted(t *testing.T) {
+	t.Parallel()
+	posted := make(chan events.AlarmRaised, 8)
+	receiver := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		var a events.AlarmRaised
+		if json.NewDecoder(r.Body).Decode(&a) == nil {
+			posted <- a
+		}
+	}))
+	defer receiver.Close()
+	s := open(t, daemon.Config{Stepped: true, Webhooks: []string{receiver.URL}})
+	id := publish(t, s, "one")
+	crew := deletiontest.NewCrew(s.Deletions(), s.Clock)
+	if _, err := crew.Propose(t.Context(), deletiontest.QuickPolicy(crew.Roster()), "begin"); err != nil {
+		t.Fatal(err)
+	}
+	last, _, err := s.Log.LastOf(t.Context(), events.OfTenant(id))
+	if err != nil {
+		t.Fatal(err)
+	}
+	forged := created("one")
+	forged.ID, forged.Payload, forged.RecordedTime, forged.Via = events.DeriveID[events.EventID]("forged"), events.TenantDeleted{}, s.Now(), "stolen"
+	stored, err := events.Encode(forged)
+	if err != nil {
+		t.Fatal(err)
+	}
+	appended := s.Log.Append(t.Context(), []events.Unit{{Events: []events.Stored{stored}, Expected: []events.Seq{last.Seq}}})[0]
+	if appended.Err != nil {
+		t.Fatal(appended.Err)
+	}
+	select {
+	case a := <-posted:
+		if a.Alarm != events.AlarmUnvouched || a.From != appended.First || a.Count != 1 {
+			t.Errorf("it is told %+v", a)
+		}
+	case <-time.After(10 * time.Second):
+		t.Fatal("nobody is told")
+	}
+	for halted := false; !halted; {
+		door, err := s.Deletions().Door(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		halted = !door.Halted.IsZero()
+	}
+	shown(t, s)
+	err = s.Homes[tenants.Name].View(func(v *viewdb.Snapshot) error {
+		_, _, err := tenants.Get(v, id)
+		return err
+	})
+	if !errors.Is(err, projectors.ErrQuarantined) {
+		t.Errorf("the tenant: %v", err)
+	}
+	alarms, halts := s.Alarms()
+	for len(halts) == 0 { // it is counted once it is answered
+		alarms, halts = s.Alarms()
+	}
+	if alarms[events.AlarmUnvouched] != 1 || halts[events.HaltMismatch] != 1 {
+		t.Errorf("counted: %v, %v", alarms, halts)
 	}
 }

@@ -46,6 +46,9 @@ func (s *System) startDeletions(ctx context.Context, cfg Config) error {
 // goOn marks the time and does what comes next of every plan. What fails is tried again
 // at the next call.
 func (x *executor) goOn(ctx context.Context) {
+	if x.copying.Load() > 0 {
+		return
+	}
 	due, err := x.look(ctx)
 	if err == nil && due {
 		err = x.engine.Tick(ctx)

@@ -128,10 +128,14 @@ func (s *System) Prove(ctx context.Context) (report replay.Report, err error) {
 		return report, err
 	}
 	report, err = replay.VerifySince(ctx, s.Log, replay.Subjects(pinned), s.proofs.Load(), replay.Options{Spare: s.Runner.Spare})
-	if err == nil && !report.Proof.IsZero() {
+	if err != nil {
+		return report, err
+	}
+	s.watching.verifiedAs(report)
+	if !report.Proof.IsZero() {
 		s.proofs.Keep(report.Proof)
 	}
-	return report, err
+	return report, nil
 }
 
 // proveAgain is how long a proof that could not be made is put off.

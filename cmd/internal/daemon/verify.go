@@ -42,6 +42,9 @@ func (s *System) Verify(ctx context.Context, progress func(at, of events.Seq)) (
 	defer func() { err = errors.Join(err, pinned.Close()) }()
 	subjects := append(replay.Subjects(pinned), replay.Subject{Projector: heads.Projector{}, Snapshot: written})
 	report, err = replay.Verify(ctx, s.Log, subjects, replay.Options{Progress: progress, Spare: s.Runner.Spare})
+	if err == nil {
+		s.watching.verifiedAs(report)
+	}
 	if err != nil || report.Proof.IsZero() {
 		return report, err
 	}

@@ -66,6 +66,7 @@ type state struct {
 	api *api.API
 
 	verdicts, restored, restoreFails *prometheus.Desc
+	alarms, halts                    *prometheus.Desc
 	lastRestore, lastVerify          *prometheus.Desc
 }
 
@@ -75,6 +76,8 @@ func newState(a *api.API) *state {
 		verdicts:     desc("publish_verdicts_total", "Verdicts on published events, by code; stored and duplicate are no refusals.", "code"),
 		restored:     desc("restore_events_total", "Events that restorations have written."),
 		restoreFails: desc("restore_failures_total", "Restorations that ended in an error or with tenants that failed."),
+		alarms:       desc("alarms_total", "Alarms about deletions, by kind.", "kind"),
+		halts:        desc("halts_total", "Halts of all deletions that nobody has asked for, by cause.", "cause"),
 		lastRestore:  desc("restore_last_success_timestamp_seconds", "When a restoration was last applied whole."),
 		lastVerify:   desc("verify_last_success_timestamp_seconds", "When a verification last found nothing wrong."),
 	}
@@ -82,7 +85,7 @@ func newState(a *api.API) *state {
 
 // Describe lists what there is.
 func (s *state) Describe(out chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{s.verdicts, s.restored, s.restoreFails, s.lastRestore, s.lastVerify} {
+	for _, d := range []*prometheus.Desc{s.verdicts, s.restored, s.restoreFails, s.alarms, s.halts, s.lastRestore, s.lastVerify} {
 		out <- d
 	}
 }
@@ -95,6 +98,12 @@ func (s *state) Collect(out chan<- prometheus.Metric) {
 	counts := s.api.Counts()
 	for code, n := range counts.Verdicts {
 		count(s.verdicts, n, code)
+	}
+	for kind, n := range counts.Alarms {
+		count(s.alarms, n, string(kind))
+	}
+	for cause, n := range counts.Halts {
+		count(s.halts, n, string(cause))
 	}
 	count(s.restored, counts.Restored)
 	count(s.restoreFails, counts.RestoreFails)

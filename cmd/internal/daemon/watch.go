@@ -1,0 +1,236 @@
+package daemon
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/google/uuid"
+
+	"tenantcatalogue/events"
+	"tenantcatalogue/events/eventlog"
+	"tenantcatalogue/projectors"
+	"tenantcatalogue/projectors/history"
+	"tenantcatalogue/replay"
+	"tenantcatalogue/watch"
+)
+
+const (
+	watchFile = "watch.json"
+	seenEvery = 5 * time.Second
+	// How long something must be wrong before deletions are halted for it: what is over
+	// sooner is no reason.
+	quorumTime = 10 * time.Second
+	lagTime    = 30 * time.Second
+)
+
+// seenFile keeps how far the log was watched, so that the next start tells of what went
+// wrong in between, and of nothing twice.
+type seenFile struct {
+	Log  string     `json:"log"`
+	Seen events.Seq `json:"seen"`
+}
+
+// watching is what looks at the log and at what deletions must not go on without.
+type watching struct {
+	sys      *System
+	watcher  *watch.Watcher
+	hooks    *watch.Webhook
+	verified watch.Fault // what the last verification has found
+	kept     seenFile
+
+	mu     sync.Mutex
+	alarms map[events.AlarmKind]uint64
+	halts  map[events.HaltCause]uint64
+}
+
+// startWatch has the log watched, and deletions halted when something is wrong.
+func (s *System) startWatch(ctx context.Context, cfg Config) error {
+	if cfg.Paused || cfg.scratch != nil {
+		return nil
+	}
+	w := &s.watching
+	w.sys, w.alarms, w.halts = s, map[events.AlarmKind]uint64{}, map[events.HaltCause]uint64{}
+	var err error
+	w.hooks, err = watch.NewWebhook(watch.WebhookConfig{URLs: cfg.Webhooks, Failed: func(host string, err error) {
+		s.Logger.Warn().Err(err).Str("host", host).Msg("an alarm could not be posted")
+	}})
+	if err != nil {
+		return err
+	}
+	if err := w.readSeen(ctx); err != nil {
+		return err
+	}
+	pen := watch.Pen{Service: s.Service, Clock: s.Clock, NewID: uuid.NewV7}
+	listener := watch.Listener{Alarm: w.alarm, Halted: w.halted, Failed: func(err error) {
+		s.Logger.Warn().Err(err).Msg("an alarm or a halt could not be written yet")
+	}}
+	w.watcher = watch.New(watch.Config{Pen: pen, Log: watchedLog{Log: s.Log, sys: s}, After: w.kept.Seen, Listener: listener})
+	conditions := watch.Conditions{Pen: pen, Open: w.open, Listener: listener, Probes: []watch.Probe{
+		{Cause: events.HaltStreamConfig, Look: s.drifted},
+		{Cause: events.HaltQuorum, Look: s.Log.CheckQuorum, For: quorumTime},
+		{Cause: events.HaltLag, Look: func(context.Context) error { return s.Ready() }, For: lagTime},
+		{Cause: events.HaltDigest, Look: w.verified.Look},
+	}}
+	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	var wg sync.WaitGroup
+	wg.Go(func() { w.run(ctx) })
+	wg.Go(func() { conditions.Run(ctx) })
+	wg.Go(func() { w.hooks.Run(ctx) })
+	wg.Go(func() { every(ctx, seenEvery, w.keepSeen) })
+	s.close.add("the watch", func(ctx context.Context) error {
+		cancel()
+		wg.Wait()
+		w.keepSeen(ctx)
+		return nil
+	})
+	return nil
+}
+
+// run watches, again and again while the log cannot be read.
+func (w *watching) run(ctx context.Context) {
+	err := w.watcher.Run(ctx)
+	if ctx.Err() == nil {
+		// Nobody sees what goes wrong from here on.
+		w.verified.Set(fmt.Errorf("nobody watches the log: %w", err))
+		w.sys.fail(fmt.Errorf("watch the log: %w", err))
+	}
+}
+
+// open tells whether a deletion may be going on, which is not while a log is copied into
+// this one: nothing of the catalogue's own may come in between.
+func (w *watching) open() bool { return w.sys.copying.Load() == 0 && w.watcher.Open() }
+
+func (w *watching) alarm(a events.AlarmRaised) {
+	w.hooks.Send(a)
+	w.sys.Logger.Error().Str("alarm", string(a.Alarm)).Stringer("from", a.From).Stringer("to", a.To).Uint32("count", a.Count).Msg(a.Detail)
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.alarms[a.Alarm]++
+}
+
+func (w *watching) halted(p events.DoorHalted) {
+	w.sys.Logger.Error().Str("cause", string(p.Cause)).Msg("deletions are halted: " + p.Detail)
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.halts[p.Cause]++
+}
+
+// Alarms counts the alarms since the start, by kind, and the halts that nobody has asked
+// for, by cause.
+func (s *System) Alarms() (alarms map[events.AlarmKind]uint64, halts map[events.HaltCause]uint64) {
+	w := &s.watching
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return maps.Clone(w.alarms), maps.Clone(w.halts)
+}
+
+// verifiedAs takes note of what a verification has found.
+func (w *watching) verifiedAs(report replay.Report) {
+	if report.OK() {
+		w.verified.Set(nil)
+		return
+	}
+	w.verified.Set(fmt.Errorf("a verification has found %d faults, the first: %s", len(report.Faults), report.Faults[0]))
+}
+
+// drifted tells of a stream that is not as it must be, and of nothing else: whether it can
+// be asked is another question.
+func (s *System) drifted(ctx context.Context) error {
+	if err := s.Log.CheckConfig(ctx); errors.Is(err, eventlog.ErrDrift) {
+		return err
+	}
+	return nil
+}
+
+func (w *watching) readSeen(ctx context.Context) error {
+	raw, err := os.ReadFile(filepath.Join(w.sys.Dir, watchFile))
+	if err == nil {
+		err = json.Unmarshal(raw, &w.kept)
+	}
+	if err == nil && w.kept.Log == w.sys.Identity {
+		return nil
+	}
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		w.sys.Logger.Warn().Err(err).Msg("how far the log was watched cannot be read; what came before now is not looked at again")
+	}
+	head, err := w.sys.Log.Head(ctx)
+	w.kept = seenFile{Log: w.sys.Identity, Seen: head}
+	return err
+}
+
+func (w *watching) keepSeen(context.Context) {
+	now := seenFile{Log: w.sys.Identity, Seen: w.watcher.Seen()}
+	if now == w.kept {
+		return
+	}
+	if err := writeFile(filepath.Join(w.sys.Dir, watchFile), now); err != nil {
+		w.sys.Logger.Warn().Err(err).Msg("how far the log was watched cannot be kept; it is looked at again after the next start")
+		return
+	}
+	w.kept = now
+}
+
+// watchedLog gives a Watcher what concerns it of a long past, which is little, from the
+// history, if that is as far; and everything that comes from the log itself.
+type watchedLog struct {
+	*eventlog.Log
+
+	sys *System
+}
+
+// longPast is how many events are read from the log all the same.
+const longPast = 10_000
+
+// Read reads the log, or the history.
+func (l watchedLog) Read(ctx context.Context, after, upTo events.Seq, fn func([]events.Stored) error) error {
+	if upTo-min(after, upTo) > longPast {
+		list, err := l.governing(ctx, after, upTo)
+		if err == nil {
+			return fn(list)
+		}
+		l.sys.Logger.Warn().Err(err).Msg("the past is watched in the log, which takes longer")
+	}
+	return l.Log.Read(ctx, after, upTo, fn)
+}
+
+// governing lists the tombstones, and what governs them, that the history has.
+func (l watchedLog) governing(ctx context.Context, after, upTo events.Seq) (list []events.Stored, err error) {
+	add := func(s events.Stored) error {
+		if s.Seq > after {
+			s.Data = slices.Clone(s.Data)
+			list = append(list, s)
+		}
+		return ctx.Err()
+	}
+	err = history.View(l.sys.History, func(r *history.Reader) error {
+		if r.Head() < upTo {
+			return fmt.Errorf("%w: the history stands at %d", projectors.ErrBehind, r.Head())
+		}
+		for _, kind := range events.AggregateKinds {
+			if kind == events.AggregateTenant || kind == events.AggregateAccount || kind == events.AggregateClaim {
+				continue
+			}
+			if err := r.LendAll(kind, upTo, add); err != nil {
+				return err
+			}
+		}
+		for _, kind := range []events.DeletionKind{events.DeletionOfTenants, events.DeletionOfApps} {
+			if err := r.OfType(kind.Tombstone(), after, upTo, add); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	slices.SortFunc(list, func(a, b events.Stored) int { return cmp.Compare(a.Seq, b.Seq) })
+	return list, err
+}
