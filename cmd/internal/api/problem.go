@@ -7,6 +7,7 @@ import (
 
 	"tenantcatalogue/catalogue"
 	"tenantcatalogue/catalogue/client"
+	"tenantcatalogue/catalogue/deletion"
 	"tenantcatalogue/cmd/internal/auth"
 	"tenantcatalogue/events"
 	"tenantcatalogue/events/bus"
@@ -30,6 +31,8 @@ type Problem struct {
 	Fields  []client.FieldFault `json:"fields,omitzero"`
 	Epoch   uint64              `json:"epoch,omitzero"`
 	LastSeq events.Seq          `json:"last_seq,omitzero"`
+	// Reasons are why a list of deletions was not taken.
+	Reasons []events.RefusalReason `json:"reasons,omitzero"`
 }
 
 // sort is what a sentinel is to the outside.
@@ -53,6 +56,17 @@ func sorts() []sort {
 		{catalogue.ErrQuarantined, client.ErrQuarantined, http.StatusLocked},
 		{projectors.ErrQuarantined, client.ErrQuarantined, http.StatusLocked},
 		{replay.ErrQuarantined, client.ErrQuarantined, http.StatusLocked},
+		{deletion.ErrHalted, client.ErrHalted, http.StatusConflict},
+		{deletion.ErrHeld, client.ErrHeld, http.StatusConflict},
+		{deletion.ErrDead, client.ErrDead, http.StatusConflict},
+		{deletion.ErrApproval, client.ErrNotApproved, http.StatusForbidden},
+		{deletion.ErrRehearsal, client.ErrNotRehearsed, http.StatusConflict},
+		{deletion.ErrBudget, client.ErrOverBudget, http.StatusConflict},
+		{deletion.ErrTooSoon, client.ErrTooSoon, http.StatusConflict},
+		{deletion.ErrNotStarted, client.ErrNotStarted, http.StatusConflict},
+		{deletion.ErrPlan, client.ErrBadPlan, http.StatusUnprocessableEntity},
+		{deletion.ErrNoPlan, client.ErrNoPlan, http.StatusForbidden},
+		{deletion.ErrPolicy, client.ErrPolicy, http.StatusConflict},
 		{catalogue.ErrIllegal, client.ErrIllegal, http.StatusConflict},
 		{catalogue.ErrNotFound, client.ErrNotFound, http.StatusNotFound},
 		{catalogue.ErrIDReused, client.ErrIDReused, http.StatusUnprocessableEntity},
@@ -127,6 +141,37 @@ func title(code client.Code) string {
 	case client.ErrNoSpace:
 		return "No space left"
 	case client.ErrInternal:
+	default:
+		return titleOfDeletion(code)
+	}
+	return "A fault of the catalogue itself"
+}
+
+// titleOfDeletion is that of a code which deletions alone have.
+func titleOfDeletion(code client.Code) string {
+	switch code {
+	case client.ErrBadPlan:
+		return "The plan does not hold"
+	case client.ErrNoPlan:
+		return "Nothing is deleted without a plan"
+	case client.ErrDead:
+		return "The plan is dead"
+	case client.ErrHalted:
+		return "Deletions are halted"
+	case client.ErrHeld:
+		return "A restoration is being applied"
+	case client.ErrNotApproved:
+		return "Not approved"
+	case client.ErrNotRehearsed:
+		return "Not rehearsed"
+	case client.ErrNotStarted:
+		return "Not started"
+	case client.ErrOverBudget:
+		return "Over the budget"
+	case client.ErrTooSoon:
+		return "Too soon"
+	case client.ErrPolicy:
+		return "The policy does not allow it"
 	}
 	return "A fault of the catalogue itself"
 }
@@ -159,6 +204,9 @@ func ErrorOf(err error) *client.Error {
 	if conflict, ok := errors.AsType[*events.ConflictError](err); ok {
 		out.LastSeq = conflict.Actual
 	}
+	if list, ok := errors.AsType[*deletion.ListError](err); ok {
+		out.Reasons = list.Reasons
+	}
 	var invalid *schemas.Error
 	var field *events.FieldError
 	switch {
@@ -181,7 +229,7 @@ func ProblemOf(err error) Problem {
 	e := ErrorOf(err)
 	return Problem{
 		Type: "urn:tenantcatalogue:problem:" + string(e.Code), Title: title(e.Code), Status: sortOf(err).status,
-		Detail: e.Message, Code: e.Code, Hint: e.Hint, Fields: e.Fields, Epoch: e.Epoch, LastSeq: e.LastSeq,
+		Detail: e.Message, Code: e.Code, Hint: e.Hint, Fields: e.Fields, Epoch: e.Epoch, LastSeq: e.LastSeq, Reasons: e.Reasons,
 	}
 }
 
@@ -199,7 +247,7 @@ func StatusOf(e *client.Error) int {
 func ProblemOfVerdict(e *client.Error) Problem {
 	return Problem{
 		Type: "urn:tenantcatalogue:problem:" + string(e.Code), Title: title(e.Code), Status: StatusOf(e),
-		Detail: e.Message, Code: e.Code, Hint: e.Hint, Fields: e.Fields, Epoch: e.Epoch, LastSeq: e.LastSeq,
+		Detail: e.Message, Code: e.Code, Hint: e.Hint, Fields: e.Fields, Epoch: e.Epoch, LastSeq: e.LastSeq, Reasons: e.Reasons,
 	}
 }
 

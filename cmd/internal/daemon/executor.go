@@ -43,9 +43,20 @@ func (s *System) startDeletions(ctx context.Context, cfg Config) error {
 	return nil
 }
 
+// PauseDeletions keeps the executor from appending anything until release is called: a log
+// that is being imported is to stay what it was.
+func (s *System) PauseDeletions() (release func()) {
+	s.executing.Lock()
+	return s.executing.Unlock
+}
+
 // goOn marks the time and does what comes next of every plan. What fails is tried again
 // at the next call.
 func (x *executor) goOn(ctx context.Context) {
+	if !x.executing.TryLock() {
+		return
+	}
+	defer x.executing.Unlock()
 	due, err := x.look(ctx)
 	if err == nil && due {
 		err = x.engine.Tick(ctx)

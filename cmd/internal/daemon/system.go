@@ -52,10 +52,11 @@ type System struct {
 	Auth     *auth.Table      // every credential, for whoever asks over HTTP
 	Logger   zerolog.Logger
 
-	proofs  proofFile
-	logConn *nats.Conn
-	close   closer
-	running atomic.Bool // Open is done
+	proofs    proofFile
+	executing sync.Mutex // held while the executor appends
+	logConn   *nats.Conn
+	close     closer
+	running   atomic.Bool // Open is done
 
 	freshKeys bool          // there was no key ring before, and no log needs this one yet
 	done      chan struct{} // closed when the system can go on no longer
