@@ -207,12 +207,12 @@ func (a *API) ImportRun(ctx context.Context, who auth.Caller, req ImportRunReque
 		return out, err
 	}
 	defer func() { err = errors.Join(err, done()) }()
+	defer a.sys.PauseDeletions()()
 	rehearsal, err := a.sys.Rehearse(ctx)
 	if err != nil {
 		return out, err
 	}
 	defer func() { err = errors.Join(err, rehearsal.Close(ctx)) }()
-	defer a.sys.PauseDeletions()()
 	out.Seq, out.DryRun = rehearsal.At, req.DryRun
 	decide := importer{api: a, who: who, file: f, phase: "deciding", service: rehearsal.Service, rehearsal: rehearsal, report: &out}
 	if err := decide.run(ctx); err != nil || out.Faults == 0 && req.DryRun {
