@@ -95,7 +95,7 @@ func (a *API) DeletionPlan(ctx context.Context, who auth.Caller, req DeletionPla
 			return out, err
 		}
 	}
-	if err := a.valid(events.TenantDeleted{Reason: req.Reason}); err != nil {
+	if err := a.valid(events.DeletionFinished{Why: req.Reason}); err != nil {
 		return out, err
 	}
 	engine := a.sys.Deletions()
