@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"text/tabwriter"
 
@@ -31,7 +30,7 @@ func (l listing) read(a *app) (list []deletion.Asked, err error) {
 	default:
 		return nil, usagef("--format %s: say csv or ndjson", l.format)
 	}
-	var in io.Reader = a.In
+	in := a.In
 	if l.file != "-" {
 		file, err := os.Open(l.file)
 		if err != nil {

@@ -313,7 +313,9 @@ func deleteList(dir, data, run, list string) error {
 	}
 	for _, args := range [][]string{
 		{"approve", "--key", filepath.Join(dir, "ben.key"), "--person", "ben", "--sentence", d.ToSign.Sentence},
-		{"rehearse"}, {"run"}, {"status", "--follow"},
+		{"rehearse"},
+		{"run"},
+		{"status", "--follow"},
 	} {
 		if _, err := call(append([]string{"delete", args[0], d.ID.String(), "--data", data}, args[1:]...)...); err != nil {
 			return err

@@ -331,4 +331,3 @@ func (a *API) DeletionList(ctx context.Context, who auth.Caller, req DeletionLis
 	})
 	return out, err
 }
-

@@ -140,40 +140,29 @@ func title(code client.Code) string {
 		return "No answer in time"
 	case client.ErrNoSpace:
 		return "No space left"
-	case client.ErrInternal:
-	default:
+	case client.ErrBadPlan, client.ErrNoPlan, client.ErrDead, client.ErrHalted, client.ErrHeld, client.ErrNotApproved, client.ErrNotRehearsed,
+		client.ErrNotStarted, client.ErrOverBudget, client.ErrTooSoon, client.ErrPolicy:
 		return titleOfDeletion(code)
+	case client.ErrInternal:
 	}
 	return "A fault of the catalogue itself"
 }
 
 // titleOfDeletion is that of a code which deletions alone have.
 func titleOfDeletion(code client.Code) string {
-	switch code {
-	case client.ErrBadPlan:
-		return "The plan does not hold"
-	case client.ErrNoPlan:
-		return "Nothing is deleted without a plan"
-	case client.ErrDead:
-		return "The plan is dead"
-	case client.ErrHalted:
-		return "Deletions are halted"
-	case client.ErrHeld:
-		return "A restoration is being applied"
-	case client.ErrNotApproved:
-		return "Not approved"
-	case client.ErrNotRehearsed:
-		return "Not rehearsed"
-	case client.ErrNotStarted:
-		return "Not started"
-	case client.ErrOverBudget:
-		return "Over the budget"
-	case client.ErrTooSoon:
-		return "Too soon"
-	case client.ErrPolicy:
-		return "The policy does not allow it"
-	}
-	return "A fault of the catalogue itself"
+	return map[client.Code]string{
+		client.ErrBadPlan:      "The plan does not hold",
+		client.ErrNoPlan:       "Nothing is deleted without a plan",
+		client.ErrDead:         "The plan is dead",
+		client.ErrHalted:       "Deletions are halted",
+		client.ErrHeld:         "A restoration is being applied",
+		client.ErrNotApproved:  "Not approved",
+		client.ErrNotRehearsed: "Not rehearsed",
+		client.ErrNotStarted:   "Not started",
+		client.ErrOverBudget:   "Over the budget",
+		client.ErrTooSoon:      "Too soon",
+		client.ErrPolicy:       "The policy does not allow it",
+	}[code]
 }
 
 func sortOf(err error) sort {
