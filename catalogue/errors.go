@@ -92,5 +92,8 @@ func Hint(err error) string {
 	if refused, ok := errors.AsType[*RefusedError](err); ok {
 		return refused.Hint
 	}
+	if reason, ok := errors.AsType[*ReasonError](err); ok {
+		return reason.Hint
+	}
 	return ""
 }

@@ -71,7 +71,7 @@ type Passage struct {
 type InForce struct {
 	Version uint32 `json:"version"`
 	Policy  Policy `json:"policy"`
-	Since   Mark   `json:"since"`
+	Since   Mark   `json:"since,omitzero"`
 }
 
 // Proposal is the policy that is proposed, until it is in force or another one is

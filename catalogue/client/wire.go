@@ -51,6 +51,18 @@ const (
 	ErrNoSpace      Code = "no_space"           // the log's disk is full
 	ErrInternal     Code = "internal"           // a fault of the catalogue itself
 	ErrUnauthorized Code = "unauthorized"       // no such credential
+
+	ErrBadPlan      Code = "bad_plan"      // the list or the plan of a deletion does not hold
+	ErrNoPlan       Code = "no_plan"       // nothing is deleted but by an approved plan
+	ErrDead         Code = "dead"          // the plan goes no further; make another
+	ErrHalted       Code = "halted"        // deletions are halted
+	ErrHeld         Code = "held"          // a restoration is being applied
+	ErrNotApproved  Code = "not_approved"  // too few approvals, or one that does not count
+	ErrNotRehearsed Code = "not_rehearsed" // without a fresh rehearsal
+	ErrNotStarted   Code = "not_started"   // nobody has started the plan
+	ErrOverBudget   Code = "over_budget"   // more than the policy lets go
+	ErrTooSoon      Code = "too_soon"      // it has to wait
+	ErrPolicy       Code = "policy"        // the policy does not allow it
 )
 
 // Error is the code.
@@ -71,6 +83,8 @@ type Error struct {
 	Fields  []FieldFault `json:"fields,omitzero"`   // what is malformed, by field
 	Epoch   uint64       `json:"epoch,omitzero"`    // the tenant's epoch now
 	LastSeq events.Seq   `json:"last_seq,omitzero"` // the tenant's last event now
+	// Reasons are why a list of deletions was not taken, the most frequent first.
+	Reasons []events.RefusalReason `json:"reasons,omitzero"`
 }
 
 // FieldFault is what is wrong with a field, without its value.

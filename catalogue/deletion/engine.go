@@ -65,21 +65,12 @@ type Planned struct {
 // Plan resolves a list and stores the plan. When targets are at fault the error is a
 // *ListError, which is recorded, and nothing else happens. When it is not known whether the
 // plan was stored, it comes with the error.
-func (e *Engine) Plan(ctx context.Context, ask Ask) (out Planned, err error) {
-	if out.ID, err = events.NewID[events.PlanID](e.cfg.NewID); err != nil {
-		return out, err
-	}
-	err = e.cfg.Look(ctx, func(look Lookup) (err error) {
-		out.Deletion, err = Resolve(ctx, look, ask, e.now())
-		return err
-	})
+func (e *Engine) Plan(ctx context.Context, ask Ask) (Planned, error) {
+	out, err := e.Preview(ctx, ask)
 	if refused, ok := errors.AsType[*ListError](err); ok {
 		return Planned{}, errors.Join(err, e.do(ctx, ask.Submitter, events.OfDeletion(out.ID), events.DeletionRefused{
 			Kind: refused.Kind, Author: ask.Author, Targets: uint32(refused.Targets), Reasons: refused.Reasons[:min(len(refused.Reasons), maxReasons)],
 		}))
-	}
-	if err == nil {
-		out.Hash, err = out.Deletion.Hash(out.ID)
 	}
 	if err != nil {
 		return Planned{}, err
@@ -87,6 +78,21 @@ func (e *Engine) Plan(ctx context.Context, ask Ask) (out Planned, err error) {
 	a := e.by(ask.Submitter)
 	a.plan(out.ID, out.Deletion)
 	return out, a.publish(ctx)
+}
+
+// Preview resolves a list as Plan does, and records nothing.
+func (e *Engine) Preview(ctx context.Context, ask Ask) (out Planned, err error) {
+	if out.ID, err = events.NewID[events.PlanID](e.cfg.NewID); err != nil {
+		return out, err
+	}
+	err = e.cfg.Look(ctx, func(look Lookup) (err error) {
+		out.Deletion, err = Resolve(ctx, look, ask, e.now())
+		return err
+	})
+	if err == nil {
+		out.Hash, err = out.Deletion.Hash(out.ID)
+	}
+	return out, err
 }
 
 // maxReasons is how many reasons the record of a refusal has.
@@ -312,6 +318,16 @@ func (e *Engine) holds(ctx context.Context, id events.RestoreID) (policy events.
 		return err
 	})
 	return policy, held, err
+}
+
+// PlaceLien keeps a tenant from being deleted for a matter. It takes nobody's approval.
+func (e *Engine) PlaceLien(ctx context.Context, actor string, id events.TenantID, p events.LienPlaced) error {
+	return e.do(ctx, actor, events.OfLiens(id), p)
+}
+
+// LiftLien ends a lien with an approval.
+func (e *Engine) LiftLien(ctx context.Context, actor string, id events.TenantID, p events.LienLifted) error {
+	return e.do(ctx, actor, events.OfLiens(id), p)
 }
 
 // DoorOf reads the door.

@@ -24,7 +24,7 @@ func (Guard) Decide(f catalogue.Facts, e events.Event) error {
 		return err
 	}
 	if policy.Version == 0 {
-		return catalogue.Refuse(ErrPolicy, "set one: catalogue policy propose", "there is no policy yet, and nobody who could approve")
+		return noPolicy()
 	}
 	door, err := DoorOf(f)
 	if err != nil {

@@ -81,6 +81,9 @@ func Resolve(ctx context.Context, look Lookup, ask Ask, now events.Time) (events
 		return events.DeletionPlanned{}, catalogue.Refuse(ErrPlan, "say what can be", "%d targets, inactive for %d days", ask.Expected, ask.InactiveDays)
 	}
 	policy := c.policy
+	if policy.Version == 0 {
+		return events.DeletionPlanned{}, noPolicy()
+	}
 	plan := events.DeletionPlanned{
 		Environment: policy.Policy.Environment, Kind: ask.Kind, Author: ask.Author, Submitter: ask.Submitter, Supplier: ask.Supplier,
 		Owner: ask.Owner, Run: ask.Run, Reason: ask.Reason, InactiveDays: uint32(ask.InactiveDays), Expected: uint32(ask.Expected),

@@ -134,7 +134,11 @@ func (r *rules) open() error {
 	case len(r.door.Held) > 0:
 		return catalogue.Refuse(ErrHeld, "wait until it is finished", "%s is not finished", r.door.Held[0])
 	case r.policy.Version == 0:
-		return catalogue.Refuse(ErrPolicy, "set one: catalogue policy propose", "there is no policy yet, and nobody who could approve")
+		return noPolicy()
 	}
 	return nil
+}
+
+func noPolicy() error {
+	return catalogue.Refuse(ErrPolicy, "set one: catalogue policy propose", "there is no policy yet, and nobody who could approve")
 }

@@ -45,7 +45,7 @@ func (r *rules) reopened(p events.DoorReopened) error {
 	case r.door.Halted.IsZero():
 		return catalogue.Refuse(ErrHalted, "", "deletions are not halted")
 	case r.policy.Version == 0:
-		return catalogue.Refuse(ErrPolicy, "set one: catalogue policy propose", "there is no policy yet, and nobody who could approve")
+		return noPolicy()
 	case p.Reason == "":
 		return catalogue.Refuse(ErrApproval, "say why", "no reason is given")
 	case r.e.Actor == p.Approval.Person:

@@ -18,6 +18,8 @@ import (
 	"github.com/nats-io/nats.go"
 
 	"tenantcatalogue/catalogue/client"
+	"tenantcatalogue/catalogue/deletion/deletiontest"
+	"tenantcatalogue/cmd/internal/daemon"
 	"tenantcatalogue/events"
 	"tenantcatalogue/replay/restore"
 )
@@ -280,20 +282,14 @@ func planFixture(t *testing.T, data string, tenants int) string {
 	t.Helper()
 	c := mustStart(t, data)
 	run(t, exitOK, "import", writeFixture(t, tenants), "--data", data)
-	bad := events.DeriveID[events.RunID]("crash")
-	var deletions bytes.Buffer
-	for n := range tenants - 1 {
-		e := fixtureEvent(fmt.Sprintf("deletion %d", n), events.OfTenant(fixtureTenant(n)), events.TenantDeleted{Reason: "by mistake"})
-		e.Run = bad
-		if err := events.WriteNDJSON(&deletions, e); err != nil {
-			t.Fatal(err)
-		}
-	}
-	file := filepath.Join(t.TempDir(), "deletions.ndjson")
-	if err := os.WriteFile(file, deletions.Bytes(), 0o600); err != nil {
+	if err := c.stop(); err != nil {
 		t.Fatal(err)
 	}
-	run(t, exitOK, "import", file, "--data", data)
+	bad := events.DeriveID[events.RunID]("crash")
+	inside(t, data, func(ctx context.Context, sys *daemon.System, crew *deletiontest.Crew) error {
+		return crew.DeleteTenants(ctx, sys.Service, bad, fixtureList(tenants-1)...)
+	})
+	c = mustStart(t, data)
 	raw := run(t, exitOK, "restore", "plan", "--run", bad.String(), "--point", "before "+bad.String(), "--data", data, "-o", "json")
 	var plan struct {
 		ID events.RestoreID `json:"restoration"`

@@ -57,7 +57,7 @@ func exitCode(err error) int {
 		return exitConflict
 	case errors.Is(err, client.ErrMalformed), errors.Is(err, client.ErrTooLarge):
 		return exitUsage // all of a request comes from the command line
-	case refused(err), errors.Is(err, errImportRefused), errors.Is(err, errNotOperator):
+	case refused(err), errors.Is(err, errImportRefused), errors.Is(err, errNotOperator), errors.Is(err, errNotSigned):
 		return exitRefused
 	case errors.Is(err, catalogue.ErrIllegal), errors.Is(err, catalogue.ErrForbidden), errors.Is(err, catalogue.ErrClaimed),
 		errors.Is(err, catalogue.ErrEpoch), errors.Is(err, catalogue.ErrIDReused), errors.Is(err, catalogue.ErrNotFound):
@@ -71,6 +71,8 @@ func refused(err error) bool {
 	for _, code := range []client.Code{
 		client.ErrIllegal, client.ErrForbidden, client.ErrUnauthorized, client.ErrClaimed, client.ErrEpoch, client.ErrIDReused,
 		client.ErrNotFound, client.ErrQuarantined, client.ErrErased, client.ErrNotFinished,
+		client.ErrBadPlan, client.ErrNoPlan, client.ErrDead, client.ErrHalted, client.ErrHeld, client.ErrNotApproved, client.ErrNotRehearsed,
+		client.ErrNotStarted, client.ErrOverBudget, client.ErrTooSoon, client.ErrPolicy,
 	} {
 		if errors.Is(err, code) {
 			return true

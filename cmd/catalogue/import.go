@@ -37,7 +37,8 @@ A file is one of two things. Events of producers, without the attributes that th
 catalogue sets, are published as the operator's. The log of a catalogue, as export
 writes it, is copied: every event stands where it stood, recorded when it was, deletes
 and restorations among them. A log goes into an empty catalogue, or into one that is
-a beginning of it, and nowhere else; nobody may publish meanwhile.
+a beginning of it, and nowhere else; nobody may publish meanwhile. Deletions, what leads
+to them and restorations go into an empty one only.
 
 Exit code 4 when lines are refused and nothing was written, 5 when somebody who published
 meanwhile made lines illegal after others were written.`,

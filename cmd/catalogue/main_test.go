@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"flag"
@@ -11,6 +12,7 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -19,6 +21,9 @@ import (
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"tenantcatalogue/cmd/internal/api"
+	"tenantcatalogue/events"
 )
 
 // kills is how often the tests of crashes kill the daemon.
@@ -42,6 +47,8 @@ func TestMain(m *testing.M) {
 //	stop DIR            send it SIGTERM; it must end by itself, with 0
 //	fetch URL FILE      put the answer to an HTTP request into a file
 //	exits CODE ARG…     run catalogue, which must exit with that code
+//	govern DIR          give the daemon on DIR a policy under which nothing waits, and ana, ben and cleo keys
+//	deletes DIR RUN LIST  delete the tenants of a list, which are out of service, in a run; ben approves
 //	keep VAR PATH       put a value of the last JSON on stdout into $VAR, e.g. tenants.0.tenant
 //	shape               replace the last stdout, JSON, by the paths in it with their types
 func TestScripts(t *testing.T) {
@@ -104,6 +111,12 @@ func TestScripts(t *testing.T) {
 				if got != want {
 					ts.Fatalf("it exits with %d, %d is wanted", got, want)
 				}
+			},
+			"govern": func(ts *testscript.TestScript, _ bool, args []string) {
+				ts.Check(govern(ts.MkAbs("."), place(ts, args[0])))
+			},
+			"deletes": func(ts *testscript.TestScript, _ bool, args []string) {
+				ts.Check(deleteList(ts.MkAbs("."), place(ts, args[0]), args[1], ts.MkAbs(args[2])))
 			},
 			"keep": func(ts *testscript.TestScript, _ bool, args []string) {
 				var v any
@@ -234,6 +247,79 @@ func (c *child) stop() error {
 	<-c.ended
 	if c.err != nil {
 		return fmt.Errorf("%w\n%s", c.err, c.stderr.Bytes())
+	}
+	return nil
+}
+
+// call runs the program within the process and gives its stdout.
+func call(args ...string) ([]byte, error) {
+	var out, errs bytes.Buffer
+	if got := Main(context.Background(), args, Streams{In: strings.NewReader(""), Out: &out, Err: &errs}); got != exitOK {
+		return nil, fmt.Errorf("catalogue %s exits with %d: %s", strings.Join(args, " "), got, errs.Bytes())
+	}
+	return out.Bytes(), nil
+}
+
+// govern makes keys of three persons in a directory, and puts a policy in force under which
+// nothing waits.
+func govern(dir, data string) error {
+	args := []string{"policy", "show", "--default", "--environment", "test", "-o", "json"}
+	for _, person := range []string{"ana", "ben", "cleo"} {
+		raw, err := call("keygen", "--person", person, "--out", filepath.Join(dir, person+".key"), "-o", "json")
+		if err != nil {
+			return err
+		}
+		file := filepath.Join(dir, person+".json")
+		if err := os.WriteFile(file, raw, 0o600); err != nil {
+			return err
+		}
+		args = append(args, "--member", file)
+	}
+	raw, err := call(args...)
+	if err != nil {
+		return err
+	}
+	var p events.Policy
+	if err := json.Unmarshal(raw, &p); err != nil {
+		return err
+	}
+	p.DeactivatedFor, p.Bakes = 0, []events.Seconds{0}
+	if raw, err = json.Marshal(p); err != nil {
+		return err
+	}
+	file := filepath.Join(dir, "policy.json")
+	if err := os.WriteFile(file, raw, 0o600); err != nil {
+		return err
+	}
+	_, err = call("policy", "propose", file, "--author", "ana", "--reason", "begin", "--data", data)
+	return err
+}
+
+// deleteList takes the tenants of a list through the door.
+func deleteList(dir, data, run, list string) error {
+	raw, err := os.ReadFile(list)
+	if err != nil {
+		return err
+	}
+	expect := strconv.Itoa(bytes.Count(raw, []byte("\n")) - 1) // less the header
+	raw, err = call("delete", "plan", "--kind", "tenant", "--file", list, "--run", run, "--author", "ana", "--supplier", "crm", "--reason", "closed",
+		"--expect", expect, "--data", data, "-o", "json")
+	if err != nil {
+		return err
+	}
+	var d api.Deletion
+	if err := json.Unmarshal(raw, &d); err != nil {
+		return err
+	}
+	for _, args := range [][]string{
+		{"approve", "--key", filepath.Join(dir, "ben.key"), "--person", "ben", "--sentence", d.ToSign.Sentence},
+		{"rehearse"},
+		{"run"},
+		{"status", "--follow"},
+	} {
+		if _, err := call(append([]string{"delete", args[0], d.ID.String(), "--data", data}, args[1:]...)...); err != nil {
+			return err
+		}
 	}
 	return nil
 }

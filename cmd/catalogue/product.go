@@ -112,7 +112,7 @@ func (a *app) productWithReason(name, short string, payload func(events.ProductI
 
 func (a *app) apps() *cobra.Command {
 	cmd := group("app", "Publish what happens to a tenant's apps")
-	cmd.AddCommand(a.appInstall(), a.appUninstall())
+	cmd.AddCommand(a.appInstall())
 	return cmd
 }
 
@@ -140,26 +140,5 @@ func (a *app) appInstall() *cobra.Command {
 	f.StringVar(&p.Version, "version", "", "of the app")
 	f.TextVar(&p.App, "app", events.AppID{}, "its id (default: a new one)")
 	required(cmd, "name")
-	return cmd
-}
-
-func (a *app) appUninstall() *cobra.Command {
-	var c change
-	var reason string
-	cmd := &cobra.Command{
-		Use:               "uninstall TENANT APP",
-		Short:             "Take an app out of a tenant; needs a credential that may delete",
-		Args:              exactArgs("TENANT", "APP"),
-		ValidArgsFunction: completeTenants(&c.where),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			var id events.AppID
-			if err := parse("APP", args[1], &id); err != nil {
-				return err
-			}
-			return a.ofTenant(cmd, &c, args[0], events.AppUninstalled{App: id, Reason: reason})
-		},
-	}
-	c.flags(cmd)
-	cmd.Flags().StringVar(&reason, "reason", "", "why, for the history")
 	return cmd
 }

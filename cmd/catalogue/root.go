@@ -63,6 +63,7 @@ Exit codes:
 	}
 	root.PersistentFlags().StringVarP(&a.output, "output", "o", "table", "form of the answer: table, json or yaml")
 	root.AddCommand(a.serve(), a.view(), a.drill(), a.tenant(), a.product(), a.apps(), a.history(), a.asOf(), a.diff(), a.lookup(),
+		a.deletions(), a.halt(), a.policy(), a.roster(), a.keygen(), a.alarms(), a.liens(),
 		a.restore(), a.importFile(), a.export(), a.views(), a.rebuild(), a.verify(), a.bench(), a.version())
 	a.watch(root)
 	return root

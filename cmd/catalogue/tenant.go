@@ -16,9 +16,7 @@ func (a *app) tenant() *cobra.Command {
 		a.tenantWithReason("deactivate", "Take a tenant out of service; nothing is lost",
 			func(why string) events.Payload { return events.TenantDeactivated{Reason: why} }),
 		a.tenantWithReason("reactivate", "Put a deactivated tenant back into service",
-			func(why string) events.Payload { return events.TenantReactivated{Reason: why} }),
-		a.tenantWithReason("delete", "Delete a tenant; needs a credential that may delete. A restore brings it back",
-			func(why string) events.Payload { return events.TenantDeleted{Reason: why} }))
+			func(why string) events.Payload { return events.TenantReactivated{Reason: why} }))
 	return cmd
 }
 

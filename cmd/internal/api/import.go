@@ -28,6 +28,11 @@ import (
 // there, at the same Seq, recorded at the same time, deletes and restorations
 // among them. So a log can only be imported where it goes on from what there
 // is: into an empty catalogue, or into one that is a beginning of it.
+//
+// Deletions, all that leads to them and restorations go into an empty catalogue only,
+// as the whole log in which they stand. What is imported says itself when it was
+// recorded, and what is rehearsed and checked: in a catalogue that lives that would be a
+// way around whatever has to wait.
 
 // ImportSendRequest is a piece of a file.
 type ImportSendRequest struct {
@@ -202,6 +207,7 @@ func (a *API) ImportRun(ctx context.Context, who auth.Caller, req ImportRunReque
 		return out, err
 	}
 	defer func() { err = errors.Join(err, done()) }()
+	defer a.sys.PauseDeletions()()
 	rehearsal, err := a.sys.Rehearse(ctx)
 	if err != nil {
 		return out, err

@@ -99,7 +99,21 @@ func (i *importer) admit(number int, e events.CloudEvent) error {
 		return badField("seq", "and recordedtime, via, unitmore are set by the catalogue; leave them out, or import a whole log")
 	}
 	i.last = e.Seq
+	if err := i.wholeLog(e.Event); err != nil {
+		return err
+	}
 	return i.validate(e)
+}
+
+// wholeLog refuses what the catalogue alone writes, in a log that is to go on from what
+// there is.
+func (i *importer) wholeLog(e events.Event) error {
+	own := e.Governed() || e.Type().Internal() && e.About.Kind != events.AggregateClaim
+	if !i.report.Log || !own || i.report.Seq == 0 || e.Seq <= i.report.Seq {
+		return nil
+	}
+	return catalogue.Refuse(catalogue.ErrForbidden, "import the whole log into an empty catalogue",
+		"the log stands at %d, and %s goes into an empty one only", i.report.Seq, e.Type())
 }
 
 // validate holds the data against its schema. In a log what stands for a

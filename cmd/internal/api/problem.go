@@ -7,6 +7,7 @@ import (
 
 	"tenantcatalogue/catalogue"
 	"tenantcatalogue/catalogue/client"
+	"tenantcatalogue/catalogue/deletion"
 	"tenantcatalogue/cmd/internal/auth"
 	"tenantcatalogue/events"
 	"tenantcatalogue/events/bus"
@@ -30,6 +31,8 @@ type Problem struct {
 	Fields  []client.FieldFault `json:"fields,omitzero"`
 	Epoch   uint64              `json:"epoch,omitzero"`
 	LastSeq events.Seq          `json:"last_seq,omitzero"`
+	// Reasons are why a list of deletions was not taken.
+	Reasons []events.RefusalReason `json:"reasons,omitzero"`
 }
 
 // sort is what a sentinel is to the outside.
@@ -53,6 +56,17 @@ func sorts() []sort {
 		{catalogue.ErrQuarantined, client.ErrQuarantined, http.StatusLocked},
 		{projectors.ErrQuarantined, client.ErrQuarantined, http.StatusLocked},
 		{replay.ErrQuarantined, client.ErrQuarantined, http.StatusLocked},
+		{deletion.ErrHalted, client.ErrHalted, http.StatusConflict},
+		{deletion.ErrHeld, client.ErrHeld, http.StatusConflict},
+		{deletion.ErrDead, client.ErrDead, http.StatusConflict},
+		{deletion.ErrApproval, client.ErrNotApproved, http.StatusForbidden},
+		{deletion.ErrRehearsal, client.ErrNotRehearsed, http.StatusConflict},
+		{deletion.ErrBudget, client.ErrOverBudget, http.StatusConflict},
+		{deletion.ErrTooSoon, client.ErrTooSoon, http.StatusConflict},
+		{deletion.ErrNotStarted, client.ErrNotStarted, http.StatusConflict},
+		{deletion.ErrPlan, client.ErrBadPlan, http.StatusUnprocessableEntity},
+		{deletion.ErrNoPlan, client.ErrNoPlan, http.StatusForbidden},
+		{deletion.ErrPolicy, client.ErrPolicy, http.StatusConflict},
 		{catalogue.ErrIllegal, client.ErrIllegal, http.StatusConflict},
 		{catalogue.ErrNotFound, client.ErrNotFound, http.StatusNotFound},
 		{catalogue.ErrIDReused, client.ErrIDReused, http.StatusUnprocessableEntity},
@@ -126,9 +140,29 @@ func title(code client.Code) string {
 		return "No answer in time"
 	case client.ErrNoSpace:
 		return "No space left"
+	case client.ErrBadPlan, client.ErrNoPlan, client.ErrDead, client.ErrHalted, client.ErrHeld, client.ErrNotApproved, client.ErrNotRehearsed,
+		client.ErrNotStarted, client.ErrOverBudget, client.ErrTooSoon, client.ErrPolicy:
+		return titleOfDeletion(code)
 	case client.ErrInternal:
 	}
 	return "A fault of the catalogue itself"
+}
+
+// titleOfDeletion is that of a code which deletions alone have.
+func titleOfDeletion(code client.Code) string {
+	return map[client.Code]string{
+		client.ErrBadPlan:      "The plan does not hold",
+		client.ErrNoPlan:       "Nothing is deleted without a plan",
+		client.ErrDead:         "The plan is dead",
+		client.ErrHalted:       "Deletions are halted",
+		client.ErrHeld:         "A restoration is being applied",
+		client.ErrNotApproved:  "Not approved",
+		client.ErrNotRehearsed: "Not rehearsed",
+		client.ErrNotStarted:   "Not started",
+		client.ErrOverBudget:   "Over the budget",
+		client.ErrTooSoon:      "Too soon",
+		client.ErrPolicy:       "The policy does not allow it",
+	}[code]
 }
 
 func sortOf(err error) sort {
@@ -159,6 +193,9 @@ func ErrorOf(err error) *client.Error {
 	if conflict, ok := errors.AsType[*events.ConflictError](err); ok {
 		out.LastSeq = conflict.Actual
 	}
+	if list, ok := errors.AsType[*deletion.ListError](err); ok {
+		out.Reasons = list.Reasons
+	}
 	var invalid *schemas.Error
 	var field *events.FieldError
 	switch {
@@ -181,7 +218,7 @@ func ProblemOf(err error) Problem {
 	e := ErrorOf(err)
 	return Problem{
 		Type: "urn:tenantcatalogue:problem:" + string(e.Code), Title: title(e.Code), Status: sortOf(err).status,
-		Detail: e.Message, Code: e.Code, Hint: e.Hint, Fields: e.Fields, Epoch: e.Epoch, LastSeq: e.LastSeq,
+		Detail: e.Message, Code: e.Code, Hint: e.Hint, Fields: e.Fields, Epoch: e.Epoch, LastSeq: e.LastSeq, Reasons: e.Reasons,
 	}
 }
 
@@ -199,7 +236,7 @@ func StatusOf(e *client.Error) int {
 func ProblemOfVerdict(e *client.Error) Problem {
 	return Problem{
 		Type: "urn:tenantcatalogue:problem:" + string(e.Code), Title: title(e.Code), Status: StatusOf(e),
-		Detail: e.Message, Code: e.Code, Hint: e.Hint, Fields: e.Fields, Epoch: e.Epoch, LastSeq: e.LastSeq,
+		Detail: e.Message, Code: e.Code, Hint: e.Hint, Fields: e.Fields, Epoch: e.Epoch, LastSeq: e.LastSeq, Reasons: e.Reasons,
 	}
 }
 

@@ -101,17 +101,22 @@ func ReadCredentials(dir string) ([]bus.Credential, error) {
 // errExposed is returned for a secret that others can read.
 var errExposed = errors.New("others can read it; chmod 600 it, and change what is in it")
 
+// ReadSecret reads a file that others must not be able to read.
+func ReadSecret(path string) ([]byte, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, err
+	}
+	if info.Mode().Perm()&0o077 != 0 {
+		return nil, fmt.Errorf("%s: %w", path, errExposed)
+	}
+	return os.ReadFile(path)
+}
+
 // ReadPrivate reads a file in JSON that others must not be able to read. Unknown
 // fields are refused.
 func ReadPrivate(path string, into any) error {
-	info, err := os.Stat(path)
-	if err != nil {
-		return err
-	}
-	if info.Mode().Perm()&0o077 != 0 {
-		return fmt.Errorf("%s: %w", path, errExposed)
-	}
-	raw, err := os.ReadFile(path)
+	raw, err := ReadSecret(path)
 	if err != nil {
 		return err
 	}

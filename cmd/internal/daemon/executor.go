@@ -43,12 +43,25 @@ func (s *System) startDeletions(ctx context.Context, cfg Config) error {
 	return nil
 }
 
+// PauseDeletions keeps the catalogue from appending anything of its own accord, no wave, no
+// tick and no halt, until release is called: a log that is being imported is to stay what
+// it was.
+func (s *System) PauseDeletions() (release func()) {
+	s.executing.Lock()
+	s.paused.Store(true)
+	return func() {
+		s.paused.Store(false)
+		s.executing.Unlock()
+	}
+}
+
 // goOn marks the time and does what comes next of every plan. What fails is tried again
 // at the next call.
 func (x *executor) goOn(ctx context.Context) {
-	if x.copying.Load() > 0 {
+	if !x.executing.TryLock() {
 		return
 	}
+	defer x.executing.Unlock()
 	due, err := x.look(ctx)
 	if err == nil && due {
 		err = x.engine.Tick(ctx)

@@ -52,12 +52,13 @@ type System struct {
 	Auth     *auth.Table      // every credential, for whoever asks over HTTP
 	Logger   zerolog.Logger
 
-	proofs   proofFile
-	watching watching
-	copying  atomic.Int32 // a log is being copied into this one
-	logConn  *nats.Conn
-	close    closer
-	running  atomic.Bool // Open is done
+	proofs    proofFile
+	watching  watching
+	executing sync.Mutex  // held while the executor appends
+	paused    atomic.Bool // the catalogue appends nothing of its own accord
+	logConn   *nats.Conn
+	close     closer
+	running   atomic.Bool // Open is done
 
 	freshKeys bool          // there was no key ring before, and no log needs this one yet
 	done      chan struct{} // closed when the system can go on no longer
@@ -87,14 +88,6 @@ func (s *System) fail(err error) {
 		s.Logger.Error().Err(err).Msg("the catalogue cannot go on; it takes no more events")
 		close(s.done)
 	})
-}
-
-// CopyLog runs f, which copies a log into this one. Meanwhile the catalogue appends
-// nothing of its own accord: no tick, no halt, and no deletion goes on.
-func (s *System) CopyLog(f func() error) error {
-	s.copying.Add(1)
-	defer s.copying.Add(-1)
-	return f()
 }
 
 // Now is the time of the system's clock.

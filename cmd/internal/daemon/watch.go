@@ -108,7 +108,7 @@ func (w *watching) run(ctx context.Context) {
 
 // open tells whether a deletion may be going on, which is not while a log is copied into
 // this one: nothing of the catalogue's own may come in between.
-func (w *watching) open() bool { return w.sys.copying.Load() == 0 && w.watcher.Open() }
+func (w *watching) open() bool { return !w.sys.paused.Load() && w.watcher.Open() }
 
 func (w *watching) alarm(a events.AlarmRaised) {
 	w.hooks.Send(a)

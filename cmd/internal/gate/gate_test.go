@@ -80,14 +80,12 @@ func TestTenantThroughTheGate(t *testing.T) {
 	}
 
 	// Found by everything its people know, deleted or not; read by operators only.
-	if p := ask(t, r.connect(t, deleter()), "catalogue.v1.publish", cloudOne(t, f.event(0, events.TenantDeleted{})), &last); p != nil {
-		t.Fatal(p)
-	}
+	gone := r.deleted(t, f, events.RunID{})
 	for name, query := range map[string]map[string]any{
 		"old URL": {"url": "acme.example.net"}, "URL": {"url": "acme-renamed.example.net"}, "account": {"account": f.account()},
 		"cloud id": {"cloud_id": f.cloudID()}, "contact": {"contact": strings.ToUpper(f.contact())},
 	} {
-		query["min_seq"] = last.Seq
+		query["min_seq"] = gone
 		var found, opened api.LookupResponse
 		if p := ask(t, nc, "catalogue.v1.lookup", query, &found); p != nil || len(found.Tenants) != 1 || len(found.Accounts) != 1 {
 			t.Fatalf("by %s: %+v, %v", name, found, p)
@@ -180,10 +178,7 @@ func TestRefusalsAreTyped(t *testing.T) {
 		}
 	}
 	// Once deleted, a writer must name the epoch.
-	var verdict client.Verdict
-	if p := ask(t, r.connect(t, deleter()), "catalogue.v1.publish", cloudOne(t, f.event(0, events.TenantDeleted{})), &verdict); p != nil {
-		t.Fatal(p)
-	}
+	r.deleted(t, f, events.RunID{})
 	if p := ask(t, nc, "catalogue.v1.publish", cloudOne(t, f.event(2, events.TenantDeactivated{})), nil); p == nil || p.Code != client.ErrEpoch || p.Epoch != 1 {
 		t.Errorf("%+v", p)
 	}
@@ -265,12 +260,7 @@ func TestRestoreByAnOperator(t *testing.T) {
 	f := fixture("acme")
 	publish(t, r.connect(t), f.story()...)
 	run := events.DeriveID[events.RunID]("bad")
-	gone := f.event(0, events.TenantDeleted{})
-	gone.Run = run
-	var verdict client.Verdict
-	if p := ask(t, r.connect(t, deleter()), "catalogue.v1.publish", cloudOne(t, gone), &verdict); p != nil {
-		t.Fatal(p)
-	}
+	gone := r.deleted(t, f, run)
 	var plan api.RestorePlanResponse
 	if p := ask(t, admin, "catalogue.admin.v1.restore.plan", restore.Ask{
 		Mode: events.Rewind, Point: "before " + run.String(), Cause: events.Cause{Runs: []events.RunID{run}},
@@ -301,7 +291,7 @@ func TestRestoreByAnOperator(t *testing.T) {
 		t.Errorf("%+v, %+v", views, p)
 	}
 	raw := json.RawMessage(`{}`)
-	if p := ask(t, admin, "catalogue.admin.v1.diff", api.DiffRequest{From: "seq:10", To: "seq:" + verdict.Seq.String()}, &raw); p != nil {
+	if p := ask(t, admin, "catalogue.admin.v1.diff", api.DiffRequest{From: "seq:10", To: "seq:" + gone.String()}, &raw); p != nil {
 		t.Fatal(p)
 	}
 	if !strings.Contains(string(raw), `"status":"deleted"`) {

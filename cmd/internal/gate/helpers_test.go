@@ -10,6 +10,8 @@ import (
 	"github.com/nats-io/nats.go"
 
 	"tenantcatalogue/catalogue/client"
+	"tenantcatalogue/catalogue/deletion"
+	"tenantcatalogue/catalogue/deletion/deletiontest"
 	"tenantcatalogue/cmd/internal/api"
 	"tenantcatalogue/cmd/internal/auth"
 	"tenantcatalogue/cmd/internal/daemon"
@@ -43,6 +45,7 @@ func start(t *testing.T, cfg daemon.Config) *running {
 	if cfg.NATSListen == "" {
 		cfg.NATSListen = "127.0.0.1:0"
 	}
+	cfg.Stepped = true
 	cfg.Credentials = []bus.Credential{deleter(), writer()}
 	s, err := daemon.Open(t.Context(), cfg)
 	if err != nil {
@@ -155,6 +158,22 @@ func (f fixture) story() []events.Event {
 		f.event(0, events.ProductActivated{Product: events.DeriveID[events.ProductID](string(f)), Name: "issue-tracker", Edition: "standard", Seats: 10}),
 		f.event(0, events.TenantRenamed{URL: string(f) + "-renamed.example.net"}),
 	}
+}
+
+// deleted puts the tenant out of service and deletes it, in a run, and tells where its
+// tombstone stands.
+func (r *running) deleted(t *testing.T, f fixture, run events.RunID) events.Seq {
+	t.Helper()
+	crew := deletiontest.NewCrew(r.Deletions(), r.Clock)
+	line := deletion.Asked{ID: f.tenant().String(), Parent: f.account().String(), Name: string(f) + "-renamed.example.net"}
+	if err := crew.DeleteTenants(t.Context(), r.Service, run, line); err != nil {
+		t.Fatal(err)
+	}
+	head, err := r.Log.Head(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return head
 }
 
 // storyEnd is where the first story of a log ends: its events and their claims.

@@ -15,6 +15,8 @@ import (
 	"github.com/google/uuid"
 
 	"tenantcatalogue/catalogue/client"
+	"tenantcatalogue/catalogue/deletion"
+	"tenantcatalogue/catalogue/deletion/deletiontest"
 	"tenantcatalogue/cmd/internal/api"
 	"tenantcatalogue/cmd/internal/daemon"
 	"tenantcatalogue/cmd/internal/metrics"
@@ -45,7 +47,7 @@ type running struct {
 // start runs a daemon that serves HTTP on a port of its own.
 func start(tb testing.TB, change ...func(*web.Config, *net.Listener)) *running {
 	tb.Helper()
-	sys, err := daemon.Open(tb.Context(), daemon.Config{DataDir: tb.TempDir(), Credentials: []bus.Credential{deleter(), writer()}})
+	sys, err := daemon.Open(tb.Context(), daemon.Config{DataDir: tb.TempDir(), Stepped: true, Credentials: []bus.Credential{deleter(), writer()}})
 	if err != nil {
 		tb.Fatal(err)
 	}
@@ -315,13 +317,22 @@ func (r *running) publish(t *testing.T, list ...events.Event) []client.Verdict {
 	return verdicts
 }
 
-// deleted deletes the tenant, in a run, and gives the verdict.
+// crew are those who take deletions through the door.
+func (r *running) crew() *deletiontest.Crew { return deletiontest.NewCrew(r.Deletions(), r.Clock) }
+
+// line is the tenant, with its story, in a list of deletions.
+func (f fixture) line() deletion.Asked {
+	return deletion.Asked{ID: f.tenant().String(), Parent: f.account().String(), Name: string(f) + "-renamed.example.net"}
+}
+
+// deleted puts the tenant out of service and deletes it, in a run, and tells where its
+// tombstone stands.
 func (r *running) deleted(t *testing.T, f fixture, run events.RunID) client.Verdict {
 	t.Helper()
-	e := f.event(0, events.TenantDeleted{})
-	e.Run = run
-	who := deleter()
-	return read[client.Verdict](t, r.do(t, one(cloud(t, e), &who)), 201)
+	if err := r.crew().DeleteTenants(t.Context(), r.Service, run, f.line()); err != nil {
+		t.Fatal(err)
+	}
+	return client.Verdict{Seq: r.head(t)}
 }
 
 func (r *running) head(t *testing.T) events.Seq {

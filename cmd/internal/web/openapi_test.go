@@ -181,13 +181,15 @@ func TestDescription(t *testing.T) {
 func TestDescribedParameters(t *testing.T) {
 	t.Parallel()
 	r := start(t)
-	ids := map[string]string{"/v1/tenants": fixture("a").tenant().String(), "/v1/restores": "restore_01h455vb4pex5vsknk084sn02q"}
+	ids := map[string]string{
+		"/v1/tenants": fixture("a").tenant().String(), "/v1/restores": "restore_01h455vb4pex5vsknk084sn02q", "/v1/deletions": "plan_01h455vb4pex5vsknk084sn02q",
+	}
 	for _, route := range r.web.Routes() {
 		switch route.Path {
 		case "/livez", "/readyz", "/metrics": // take what comes
 			continue
 		}
-		path := strings.NewReplacer("{id}", ids[strings.Join(strings.Split(route.Path, "/")[:3], "/")], "{type}", "common").Replace(route.Path)
+		path := strings.NewReplacer("{id}", ids[strings.Join(strings.Split(route.Path, "/")[:3], "/")], "{type}", "common", "{version}", "1").Replace(route.Path)
 		a := ask{method: route.Method, path: path + "?zzz=1", who: r.admin()}
 		p := problem(t, r.do(t, a), 400, "malformed")
 		if len(p.Fields) != 1 || p.Fields[0].Field != "zzz" {

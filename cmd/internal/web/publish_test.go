@@ -15,6 +15,7 @@ import (
 	"tenantcatalogue/cmd/internal/api"
 	"tenantcatalogue/cmd/internal/auth"
 	"tenantcatalogue/events"
+	"tenantcatalogue/events/bus"
 )
 
 func TestPublishOne(t *testing.T) {
@@ -58,6 +59,13 @@ func TestPublishRefusals(t *testing.T) {
 		p := problem(t, r.do(t, one(cloud(t, c.event))), c.status, c.code)
 		if p.ID != c.event.ID || p.Type != "urn:tenantcatalogue:problem:"+string(c.code) {
 			t.Errorf("%s: %+v", name, p)
+		}
+	}
+	for _, tombstone := range []events.Payload{events.TenantDeleted{}, events.AppUninstalled{App: events.DeriveID[events.AppID]("acme")}} {
+		for _, who := range []*bus.Credential{nil, new(deleter()), r.admin()} {
+			if p := problem(t, r.do(t, one(cloud(t, f.event(1, tombstone)), who)), 403, client.ErrForbidden); p.Hint != "make a plan: catalogue delete plan" {
+				t.Errorf("the hint is %q", p.Hint)
+			}
 		}
 	}
 	if after := r.head(t); after != before {

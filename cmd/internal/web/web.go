@@ -122,10 +122,11 @@ type Server struct {
 	mux    *http.ServeMux
 	http   *http.Server
 
-	work     *work
-	applies  tasks[restore.Status]
-	rebuilds tasks[api.ViewsResponse]
-	feeds    chan struct{} // a place each
+	work       *work
+	applies    tasks[restore.Status]
+	rebuilds   tasks[api.ViewsResponse]
+	rehearsals tasks[api.Deletion]
+	feeds      chan struct{} // a place each
 
 	feeding  context.Context //nolint:containedctx // of the feeds; it ends when the server is told to stop
 	endFeeds context.CancelFunc

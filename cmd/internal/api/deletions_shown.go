@@ -1,0 +1,333 @@
+package api
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"slices"
+
+	"tenantcatalogue/catalogue"
+	"tenantcatalogue/catalogue/deletion"
+	"tenantcatalogue/cmd/internal/auth"
+	"tenantcatalogue/events"
+	"tenantcatalogue/projectors/history"
+)
+
+// Deletion is a plan as its reviewers see it: what they need first before what was
+// planned in full.
+type Deletion struct {
+	ID events.PlanID `json:"plan"`
+	Standing
+	ToSign    *ToSign           `json:"to_sign,omitzero"` // for the waves that have not passed; nil: nothing is to be approved
+	Effect    DeletionEffect    `json:"effect"`           // as predicted
+	Cascade   events.Cascade    `json:"cascade"`          // what goes with tenants
+	Users     uint64            `json:"active_users"`     // of all tenants that are affected
+	Largest   []AffectedTenant  `json:"largest"`          // by active users
+	Needed    int               `json:"approvals_needed"`
+	Approvals []events.Given    `json:"approvals"`
+	Confirmed string            `json:"confirmed_by,omitzero"` // of an owner's own request
+	Rehearsed DeletionRehearsal `json:"rehearsal,omitzero"`    // the last one
+	Last      *LastPlan         `json:"last_plan,omitzero"`    // of this author, before this one
+
+	Hash     []byte                       `json:"hash"`
+	Planned  events.Mark                  `json:"planned,omitzero"`
+	Executor string                       `json:"executor,omitzero"` // who has started it
+	Checked  []events.DeletionWaveChecked `json:"checked,omitzero"`  // what was counted after each wave
+	Deletion events.DeletionPlanned       `json:"deletion"`
+}
+
+// DeletionEffect is what the counts of the catalogue change by: nothing or less.
+type DeletionEffect struct {
+	Tenants int64 `json:"tenants"`
+	Apps    int64 `json:"apps"`
+}
+
+// DeletionRehearsal is what came of the last rehearsal.
+type DeletionRehearsal struct {
+	At     events.Time `json:"at"`
+	Passed bool        `json:"passed"`
+	Why    string      `json:"why,omitzero"`
+}
+
+// AffectedTenant is a tenant that is deleted, or loses apps.
+type AffectedTenant struct {
+	Tenant   events.TenantID  `json:"tenant"`
+	Account  events.AccountID `json:"account"`
+	URL      string           `json:"url"`
+	Users    uint64           `json:"active_users"`
+	Internal bool             `json:"internal,omitzero"` // the vendor's own
+	Targets  int              `json:"targets"`           // of the plan, in this tenant
+}
+
+// LastPlan is the plan that an author has made before: what differs from it is what
+// nobody has looked at yet.
+type LastPlan struct {
+	Plan     events.PlanID       `json:"plan"`
+	Planned  events.Time         `json:"planned"`
+	Kind     events.DeletionKind `json:"kind"`
+	Targets  int                 `json:"targets"`
+	Common   int                 `json:"targets_in_common"`
+	Reason   string              `json:"reason"`
+	Supplier string              `json:"supplier"`
+}
+
+// ToSign is what a person consents to. With a nonce and the times between which it
+// counts, the approver's own program makes an approval of it (deletion.Sign).
+type ToSign struct {
+	Environment string          `json:"environment"`
+	Action      deletion.Action `json:"action"`
+	Hash        []byte          `json:"hash"`
+	FirstWave   uint32          `json:"first_wave,omitzero"`
+	LastWave    uint32          `json:"last_wave,omitzero"`
+	Sentence    string          `json:"sentence"` // to be typed by whoever approves
+	Life        events.Seconds  `json:"life"`     // an approval counts for at most so long
+}
+
+// largestShown is how many tenants are shown of those affected.
+const largestShown = 10
+
+// reviewed is a plan without where it stands.
+func (a *API) reviewed(look deletion.Lookup, id events.PlanID, d events.Deletion) (out Deletion, err error) {
+	policy, err := deletion.PolicyOf(look)
+	if err != nil {
+		return out, err
+	}
+	plan := d.Plan
+	out = Deletion{
+		ID: id, Hash: d.Hash, Planned: d.Planned, Executor: d.Executor, Checked: d.Checked, Deletion: plan,
+		Needed: deletion.Approvals(policy.Policy, len(plan.Targets)), Approvals: append([]events.Given{}, d.Approvals...), Confirmed: d.Confirmed.By,
+		Rehearsed: DeletionRehearsal{At: d.Rehearsal.Time, Passed: d.Rehearsed.Passed, Why: d.Rehearsed.Why},
+		ToSign: &ToSign{
+			Environment: plan.Environment, Action: deletion.ActionDelete, Hash: d.Hash, Life: policy.Policy.ApprovalLife,
+			FirstWave: uint32(len(d.Checked)) + 1, LastWave: uint32(len(plan.Waves)),
+		},
+	}
+	switch sign := out.ToSign; {
+	case !plan.Owner.IsZero():
+		sign.Action, sign.FirstWave, sign.LastWave, sign.Sentence = deletion.ActionOwner, 0, 0, deletion.OwnerSentence(plan)
+		out.Needed = 0
+	case sign.FirstWave > sign.LastWave:
+		out.ToSign = nil
+	default:
+		sign.Sentence = deletion.Sentence(plan, int(sign.FirstWave), int(sign.LastWave))
+	}
+	for _, t := range plan.Targets {
+		out.Cascade = out.Cascade.Add(t.Cascade)
+	}
+	out.Effect.Apps = -int64(out.Cascade.Apps)
+	if plan.Kind == events.DeletionOfApps {
+		out.Effect.Apps = -int64(len(plan.Targets))
+	} else {
+		out.Effect.Tenants = -int64(len(plan.Targets))
+	}
+	return out, out.affect(look)
+}
+
+// affect fills in whom it affects.
+func (d *Deletion) affect(look deletion.Lookup) error {
+	places := map[events.TenantID]int{}
+	d.Largest = []AffectedTenant{}
+	for _, t := range d.Deletion.Targets {
+		i, known := places[t.Tenant]
+		if !known {
+			i = len(d.Largest)
+			places[t.Tenant] = i
+			d.Largest = append(d.Largest, AffectedTenant{Tenant: t.Tenant, Users: t.Users, Internal: t.Internal})
+			d.Users += t.Users
+		}
+		d.Largest[i].Targets++
+	}
+	slices.SortStableFunc(d.Largest, func(a, b AffectedTenant) int { return cmp.Compare(b.Users, a.Users) })
+	d.Largest = d.Largest[:min(len(d.Largest), largestShown)]
+	for i := range d.Largest {
+		t := &d.Largest[i]
+		record, _, err := catalogue.Get[events.Tenant](look.State(events.OfTenant(t.Tenant)), events.Tenant{}.EntityKey())
+		if err != nil {
+			return err
+		}
+		t.URL, t.Account = record.URL, record.Account
+	}
+	return nil
+}
+
+// The states of a plan.
+const (
+	StateNotRecorded = "not recorded" // of a dry run
+	StatePlanned     = "planned"
+	StateRunning     = "running"
+	StateDone        = "done"
+	StateDead        = "dead" // it goes no further
+)
+
+// Standing is where a plan stands.
+type Standing struct {
+	State string `json:"state"`
+	Wave  int    `json:"wave"`           // the last that has passed
+	Waves int    `json:"waves"`          // how many there are
+	Why   string `json:"why,omitzero"`   // it is dead
+	Waits string `json:"waits,omitzero"` // for what; empty: it goes on by itself, or somebody has to start it
+}
+
+// standing asks the rules what stands against what comes next of a plan.
+func (a *API) standing(look deletion.Lookup, who auth.Caller, id events.PlanID, d events.Deletion) (out Standing, err error) {
+	out = Standing{State: StatePlanned, Wave: len(d.Checked), Waves: len(d.Plan.Waves)}
+	if !d.Started.IsZero() {
+		out.State = StateRunning
+	}
+	door := events.TheOne(events.AggregateDoor)
+	_, passed, err := catalogue.Get[events.Passage](look.State(door), events.PassageKey(id, uint32(out.Wave)+1))
+	if err != nil {
+		return out, err
+	}
+	next := events.Event{About: events.OfDeletion(id), Payload: events.DeletionStarted{Executor: who.Name}, Seq: look.AsOf() + 1, RecordedTime: a.sys.Now()}
+	switch {
+	case d.Finished.Done:
+		out.State = StateDone
+		return out, nil
+	case !d.Ended.IsZero():
+		out.State, out.Why = StateDead, d.Finished.Why
+		return out, nil
+	case passed:
+		out.Wave++
+		out.Waits = "the wave is being counted"
+		return out, nil
+	case out.Wave == out.Waves:
+		return out, nil // it is about to be finished
+	case out.State == StateRunning:
+		next.About, next.Payload = door, events.DoorPassed{
+			Plan: id, Kind: d.Plan.Kind, Wave: uint32(out.Wave) + 1, Targets: d.Plan.Waves[out.Wave], Owners: !d.Plan.Owner.IsZero(),
+		}
+	}
+	err = deletion.Vouch(look, next)
+	reason, refused := errors.AsType[*catalogue.ReasonError](err)
+	switch {
+	case err != nil && !refused:
+		return out, err
+	case errors.Is(err, deletion.ErrDead), errors.Is(err, deletion.ErrHalted):
+		out.State, out.Why = StateDead, reason.Error()
+	case err != nil:
+		out.Waits = reason.Error()
+	}
+	return out, nil
+}
+
+// planOf reads a plan.
+func planOf(look deletion.Heads, id events.PlanID) (events.Deletion, error) {
+	about := events.OfDeletion(id)
+	d, found, err := catalogue.Get[events.Deletion](look.State(about), events.Deletion{}.EntityKey())
+	if err == nil && !found {
+		err = catalogue.Refuse(catalogue.ErrNotFound, "list them: catalogue delete list", "there is no %s", id)
+	}
+	return d, err
+}
+
+// plans calls f for every plan, the newest first, until it gives false. A plan's id says
+// when it was made.
+func (a *API) plans(look deletion.Lookup, f func(events.PlanID, events.Deletion) bool) error {
+	var ids []events.PlanID
+	err := a.history(func(r *history.Reader) error {
+		return r.At(look.AsOf()).Aggregates(events.AggregateDeletion, func(about events.Aggregate) error {
+			ids = append(ids, about.Plan())
+			return nil
+		})
+	})
+	if err != nil {
+		return err
+	}
+	for _, id := range slices.Backward(ids) {
+		d, err := planOf(look, id)
+		if errors.Is(err, catalogue.ErrNotFound) {
+			continue // it was refused
+		}
+		if err != nil {
+			return err
+		}
+		if !f(id, d) {
+			return nil
+		}
+	}
+	return nil
+}
+
+// lastOf is the plan that the author of a plan has made before.
+func (a *API) lastOf(look deletion.Lookup, id events.PlanID, d events.Deletion) (last *LastPlan, err error) {
+	err = a.plans(look, func(other events.PlanID, was events.Deletion) bool {
+		if other == id || was.Plan.Author != d.Plan.Author || was.Planned.Seq > d.Planned.Seq {
+			return true
+		}
+		last = &LastPlan{
+			Plan: other, Planned: was.Planned.Time, Kind: was.Plan.Kind, Targets: len(was.Plan.Targets),
+			Reason: was.Plan.Reason, Supplier: was.Plan.Supplier,
+		}
+		targets := map[targetID]bool{}
+		for _, t := range was.Plan.Targets {
+			targets[targetID{t.Tenant, t.App}] = true
+		}
+		for _, t := range d.Plan.Targets {
+			if targets[targetID{t.Tenant, t.App}] {
+				last.Common++
+			}
+		}
+		return false
+	})
+	return last, err
+}
+
+type targetID struct {
+	tenant events.TenantID
+	app    events.AppID
+}
+
+// DeletionListRequest asks for the newest plans.
+type DeletionListRequest struct {
+	Limit int `json:"limit,omitzero"`
+}
+
+// DeletionListResponse is plans, the newest first.
+type DeletionListResponse struct {
+	Deletions []DeletionLine `json:"deletions"`
+	More      bool           `json:"more,omitzero"` // there are older ones than are shown
+}
+
+// DeletionLine is a plan in a list.
+type DeletionLine struct {
+	ID events.PlanID `json:"plan"`
+	Standing
+	Kind     events.DeletionKind `json:"kind"`
+	Targets  int                 `json:"targets"`
+	Author   string              `json:"author"`
+	Supplier string              `json:"supplier"`
+	Owner    events.AccountID    `json:"owner,omitzero"`
+	Reason   string              `json:"reason"`
+	Planned  events.Time         `json:"planned"`
+	Expires  events.Time         `json:"expires"`
+}
+
+// DeletionList lists plans.
+func (a *API) DeletionList(ctx context.Context, who auth.Caller, req DeletionListRequest) (out DeletionListResponse, err error) {
+	if err := operator(who); err != nil {
+		return out, err
+	}
+	n, err := limit(req.Limit)
+	if err != nil {
+		return out, err
+	}
+	out.Deletions = []DeletionLine{}
+	err = a.sys.Look(ctx, func(look deletion.Lookup) error {
+		var failed error
+		err := a.plans(look, func(id events.PlanID, d events.Deletion) bool {
+			if out.More = len(out.Deletions) == n; out.More {
+				return false
+			}
+			line := DeletionLine{
+				ID: id, Kind: d.Plan.Kind, Targets: len(d.Plan.Targets), Author: d.Plan.Author, Supplier: d.Plan.Supplier, Owner: d.Plan.Owner,
+				Reason: d.Plan.Reason, Planned: d.Planned.Time, Expires: d.Plan.Expires,
+			}
+			line.Standing, failed = a.standing(look, who, id, d)
+			out.Deletions = append(out.Deletions, line)
+			return failed == nil
+		})
+		return errors.Join(err, failed)
+	})
+	return out, err
+}
