@@ -18,6 +18,9 @@ import (
 	"github.com/nats-io/nats.go"
 
 	"tenantcatalogue/catalogue/client"
+	"tenantcatalogue/catalogue/deletion"
+	"tenantcatalogue/catalogue/deletion/deletiontest"
+	"tenantcatalogue/cmd/internal/daemon"
 	"tenantcatalogue/events"
 	"tenantcatalogue/replay/restore"
 )
@@ -280,20 +283,12 @@ func planFixture(t *testing.T, data string, tenants int) string {
 	t.Helper()
 	c := mustStart(t, data)
 	run(t, exitOK, "import", writeFixture(t, tenants), "--data", data)
-	bad := events.DeriveID[events.RunID]("crash")
-	var deletions bytes.Buffer
-	for n := range tenants - 1 {
-		e := fixtureEvent(fmt.Sprintf("deletion %d", n), events.OfTenant(fixtureTenant(n)), events.TenantDeleted{Reason: "by mistake"})
-		e.Run = bad
-		if err := events.WriteNDJSON(&deletions, e); err != nil {
-			t.Fatal(err)
-		}
-	}
-	file := filepath.Join(t.TempDir(), "deletions.ndjson")
-	if err := os.WriteFile(file, deletions.Bytes(), 0o600); err != nil {
+	if err := c.stop(); err != nil {
 		t.Fatal(err)
 	}
-	run(t, exitOK, "import", file, "--data", data)
+	bad := events.DeriveID[events.RunID]("crash")
+	deleteAll(t, data, bad, tenants-1)
+	c = mustStart(t, data)
 	raw := run(t, exitOK, "restore", "plan", "--run", bad.String(), "--point", "before "+bad.String(), "--data", data, "-o", "json")
 	var plan struct {
 		ID events.RestoreID `json:"restoration"`
@@ -305,6 +300,23 @@ func planFixture(t *testing.T, data string, tenants int) string {
 		t.Fatal(err)
 	}
 	return plan.ID.String()
+}
+
+// deleteAll takes so many tenants through the door, within this process.
+func deleteAll(t *testing.T, data string, run events.RunID, tenants int) {
+	t.Helper()
+	s, err := daemon.Open(t.Context(), daemon.Config{DataDir: data, Stepped: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	list := make([]deletion.Asked, tenants)
+	for n := range list {
+		list[n] = deletion.Asked{ID: fixtureTenant(n).String(), Parent: events.DeriveID[events.AccountID]("crash").String(), Name: fmt.Sprintf("t%d.example.net", n)}
+	}
+	err = deletiontest.NewCrew(s.Deletions(), s.Clock).DeleteTenants(t.Context(), s.Service, run, list...)
+	if err := errors.Join(err, s.Close(t.Context())); err != nil {
+		t.Fatal(err)
+	}
 }
 
 func copyOf(t *testing.T, data string) string {
