@@ -249,9 +249,16 @@ func (a *API) plans(look deletion.Lookup, f func(events.PlanID, events.Deletion)
 	return nil
 }
 
-// lastOf is the plan that the author of a plan has made before.
+// lookedBack is how many plans are gone through for the last one of an author.
+const lookedBack = 200
+
+// lastOf is the plan that the author of a plan has made before, if it is not long ago.
 func (a *API) lastOf(look deletion.Lookup, id events.PlanID, d events.Deletion) (last *LastPlan, err error) {
+	seen := 0
 	err = a.plans(look, func(other events.PlanID, was events.Deletion) bool {
+		if seen++; seen > lookedBack {
+			return false
+		}
 		if other == id || was.Plan.Author != d.Plan.Author || was.Planned.Seq > d.Planned.Seq {
 			return true
 		}
