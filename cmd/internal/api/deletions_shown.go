@@ -164,6 +164,7 @@ type Standing struct {
 	State string `json:"state"`
 	Wave  int    `json:"wave"`           // the last that has passed
 	Waves int    `json:"waves"`          // how many there are
+	Open  bool   `json:"open,omitzero"`  // it keeps others of its kind waiting
 	Why   string `json:"why,omitzero"`   // it is dead
 	Waits string `json:"waits,omitzero"` // for what; empty: it goes on by itself, or somebody has to start it
 }
@@ -173,6 +174,9 @@ func (a *API) standing(look deletion.Lookup, who auth.Caller, id events.PlanID, 
 	out = Standing{State: StatePlanned, Wave: len(d.Checked), Waves: len(d.Plan.Waves)}
 	if !d.Started.IsZero() {
 		out.State = StateRunning
+	}
+	if out.Open, err = isOpen(look, id); err != nil {
+		return out, err
 	}
 	door := events.TheOne(events.AggregateDoor)
 	_, passed, err := catalogue.Get[events.Passage](look.State(door), events.PassageKey(id, uint32(out.Wave)+1))
@@ -209,6 +213,13 @@ func (a *API) standing(look deletion.Lookup, who auth.Caller, id events.PlanID, 
 		out.Waits = reason.Error()
 	}
 	return out, nil
+}
+
+// isOpen tells whether a plan was admitted and has not left. One that is dead leaves when
+// the executor comes to it.
+func isOpen(look deletion.Heads, id events.PlanID) (bool, error) {
+	door, err := deletion.DoorOf(look)
+	return slices.ContainsFunc(door.Open, func(a events.Admitted) bool { return a.Plan == id }), err
 }
 
 // planOf reads a plan.
