@@ -14,7 +14,7 @@ type definition struct {
 	read      func(*wire.Coder) Payload
 	fromJSON  func([]byte) (Payload, error)
 	upcast    func(Payload) (Payload, error) // to the next version; nil for the newest
-	tombstone bool                           // needs the delete role
+	tombstone bool                           // deletes something
 	internal  bool                           // written by the catalogue itself only
 }
 
@@ -146,8 +146,8 @@ func (t Type) Known() bool { _, ok := registry[t]; return ok }
 // About is the kind of aggregate that events of this type are about.
 func (t Type) About() AggregateKind { return t.known().about }
 
-// Tombstone tells whether the event ends a tenant or an app, for which the
-// delete role is needed.
+// Tombstone tells whether the event ends a tenant or an app, which only a wave of a
+// plan does.
 func (t Type) Tombstone() bool { return t.known().tombstone }
 
 // Internal tells whether only the catalogue itself writes events of this type.

@@ -157,7 +157,7 @@ func (a *app) followPlan(ctx context.Context, r *remote, req api.DeletionRequest
 		if err := decode(raw, &d); err != nil {
 			return err
 		}
-		if slices.Contains([]string{api.StateDone, api.StateDead}, d.State) {
+		if !d.Open && slices.Contains([]string{api.StateDone, api.StateDead}, d.State) {
 			p.clear()
 			if err := a.print(raw, func(w *tabwriter.Writer) { standingTable(w, d) }); err != nil || d.State == api.StateDone {
 				return err

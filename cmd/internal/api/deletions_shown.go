@@ -164,6 +164,7 @@ type Standing struct {
 	State string `json:"state"`
 	Wave  int    `json:"wave"`           // the last that has passed
 	Waves int    `json:"waves"`          // how many there are
+	Open  bool   `json:"open,omitzero"`  // it keeps others of its kind waiting
 	Why   string `json:"why,omitzero"`   // it is dead
 	Waits string `json:"waits,omitzero"` // for what; empty: it goes on by itself, or somebody has to start it
 }
@@ -173,6 +174,9 @@ func (a *API) standing(look deletion.Lookup, who auth.Caller, id events.PlanID, 
 	out = Standing{State: StatePlanned, Wave: len(d.Checked), Waves: len(d.Plan.Waves)}
 	if !d.Started.IsZero() {
 		out.State = StateRunning
+	}
+	if out.Open, err = isOpen(look, id); err != nil {
+		return out, err
 	}
 	door := events.TheOne(events.AggregateDoor)
 	_, passed, err := catalogue.Get[events.Passage](look.State(door), events.PassageKey(id, uint32(out.Wave)+1))
@@ -209,6 +213,13 @@ func (a *API) standing(look deletion.Lookup, who auth.Caller, id events.PlanID, 
 		out.Waits = reason.Error()
 	}
 	return out, nil
+}
+
+// isOpen tells whether a plan was admitted and has not left. One that is dead leaves when
+// the executor comes to it.
+func isOpen(look deletion.Heads, id events.PlanID) (bool, error) {
+	door, err := deletion.DoorOf(look)
+	return slices.ContainsFunc(door.Open, func(a events.Admitted) bool { return a.Plan == id }), err
 }
 
 // planOf reads a plan.
@@ -249,9 +260,16 @@ func (a *API) plans(look deletion.Lookup, f func(events.PlanID, events.Deletion)
 	return nil
 }
 
-// lastOf is the plan that the author of a plan has made before.
+// lookedBack is how many plans are gone through for the last one of an author.
+const lookedBack = 200
+
+// lastOf is the plan that the author of a plan has made before, if it is not long ago.
 func (a *API) lastOf(look deletion.Lookup, id events.PlanID, d events.Deletion) (last *LastPlan, err error) {
+	seen := 0
 	err = a.plans(look, func(other events.PlanID, was events.Deletion) bool {
+		if seen++; seen > lookedBack {
+			return false
+		}
 		if other == id || was.Plan.Author != d.Plan.Author || was.Planned.Seq > d.Planned.Seq {
 			return true
 		}

@@ -24,6 +24,7 @@ const (
 type endpoint struct {
 	subject string
 	slow    bool // may take as long as it takes
+	urgent  bool // is worked on however much else is
 	handle  func(ctx context.Context, who auth.Caller, r micro.Request) (reply, error)
 }
 
@@ -42,7 +43,7 @@ func endpoints(a *api.API) []endpoint {
 
 		{subject: prefix + "deletion.plan", handle: known(a.DeletionPlan)},
 		{subject: prefix + "deletion.confirm", handle: known(a.DeletionConfirm)},
-		{subject: prefix + "halt", handle: known(a.Halt)},
+		{subject: prefix + "halt", urgent: true, handle: known(a.Halt)},
 
 		{subject: prefixAdmin + "deletion.show", handle: known(a.DeletionShow)},
 		{subject: prefixAdmin + "deletion.list", handle: known(a.DeletionList)},

@@ -99,7 +99,8 @@ func Open(ctx context.Context, cfg Config) (*Gate, error) {
 }
 
 // take begins to work on a request, or refuses it. It blocks while as many as
-// may be are worked on; micro's subscription is the queue then.
+// may be are worked on; micro's subscription is the queue then. What is urgent does not
+// wait.
 func (g *Gate) take(e endpoint, r micro.Request) {
 	g.mu.RLock()
 	defer g.mu.RUnlock()
@@ -107,9 +108,13 @@ func (g *Gate) take(e endpoint, r micro.Request) {
 		g.answer(e, r, time.Now(), nil, catalogue.ErrStopped)
 		return
 	}
-	g.slots <- struct{}{}
+	if !e.urgent {
+		g.slots <- struct{}{}
+	}
 	g.working.Go(func() {
-		defer func() { <-g.slots }()
+		if !e.urgent {
+			defer func() { <-g.slots }()
+		}
 		began := time.Now()
 		out, err := g.work(e, r)
 		g.answer(e, r, began, out, err)
