@@ -19,6 +19,8 @@ import (
 type Register struct {
 	states     map[events.Aggregate]catalogue.MapState
 	unreadable map[events.Aggregate]events.Seq
+	restored   events.Aggregate // the tenant that was restored last ...
+	restores   catalogue.Head   // ... with its head then, for the parts that follow
 }
 
 // NewRegister makes one that stands before the first event.
@@ -34,19 +36,34 @@ func (r *Register) State(about events.Aggregate) catalogue.State {
 	return catalogue.MapState{}
 }
 
-// Head tells whether an event about the aggregate could not be read, and no more.
-func (r *Register) Head(about events.Aggregate) (catalogue.Head, error) {
-	return catalogue.Head{Quarantined: r.unreadable[about]}, nil
+// Head tells whether an event about the aggregate could not be read and, of the tenant
+// that was restored last, where; no more.
+func (r *Register) Head(about events.Aggregate) (head catalogue.Head, err error) {
+	if about == r.restored {
+		head = r.restores
+	}
+	head.Quarantined = r.unreadable[about]
+	return head, nil
 }
 
 // Take takes the next event. A *catalogue.ReasonError says why it may not stand there:
-// whoever folds the log then puts a tombstone's tenant out, and passes anything else over.
+// whoever folds the log then puts the tenant out if it is about one, and passes anything
+// else over.
 func (r *Register) Take(e events.Event) error {
 	if !keeps(e.About.Kind) && !e.Governed() {
 		return nil
 	}
-	if err := Vouch(r, e); err != nil || !keeps(e.About.Kind) {
+	if err := Vouch(r, e); err != nil {
 		return err
+	}
+	if p, ok := e.Payload.(events.TenantRestored); ok {
+		if p.Part == 1 {
+			r.restored, r.restores = e.About, catalogue.Head{}
+		}
+		r.restores = r.restores.Advance(e)
+	}
+	if !keeps(e.About.Kind) {
+		return nil
 	}
 	s, found := r.states[e.About]
 	if !found {
