@@ -106,7 +106,7 @@ func evolveInside(s State, e events.Event) error {
 var tenantKinds = append([]events.EntityKind{events.EntityTenant}, deletedWithTenant...)
 
 // deletedWithTenant lists what goes with a tenant's tombstone. Its record
-// stays, marked; so do its claims and its account's contacts, which are
+// stays, marked, and since when it is deleted; so do its claims and its account's contacts, which are
 // aggregates of their own.
 var deletedWithTenant = []events.EntityKind{
 	events.EntityPlacement, events.EntityProduct, events.EntityApp,
@@ -126,6 +126,9 @@ func evolveLife(s State, e events.Event) error {
 		return s.Put(events.Placement{Region: p.Region, Shard: p.Shard, Residency: p.Residency})
 	case events.TenantDeleted:
 		if err := clearAll(s, deletedWithTenant); err != nil {
+			return err
+		}
+		if err := s.Put(events.Deactivation{Since: e.RecordedTime}); err != nil {
 			return err
 		}
 		return change(s, events.Tenant{}.EntityKey(), func(t *events.Tenant) { t.Status = events.TenantStatusDeleted })

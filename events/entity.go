@@ -118,7 +118,7 @@ type Tenant struct {
 	LastActivity Time              `json:"last_activity,omitzero"`
 }
 
-// Deactivation is since when a tenant is out of service.
+// Deactivation is since when a tenant is out of service: deactivated, or deleted.
 type Deactivation struct {
 	Since Time `json:"since"` // recorded
 }

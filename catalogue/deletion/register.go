@@ -17,6 +17,8 @@ import (
 // target was still what was planned, when its wave was appended, is what the write side
 // looks at, and the expectations in the wave's unit.
 type Register struct {
+	Genesis Genesis // of the first policy; to be set before anything is taken
+
 	states     map[events.Aggregate]catalogue.MapState
 	unreadable map[events.Aggregate]events.Seq
 	restored   events.Aggregate // the tenant that was restored last ...
@@ -53,7 +55,7 @@ func (r *Register) Take(e events.Event) error {
 	if !keeps(e.About.Kind) && !e.Governed() {
 		return nil
 	}
-	if err := Vouch(r, e); err != nil {
+	if err := r.Genesis.vouch(r, e); err != nil {
 		return err
 	}
 	if p, ok := e.Payload.(events.TenantRestored); ok {

@@ -2,6 +2,7 @@ package deletion
 
 import (
 	"bytes"
+	"errors"
 
 	"tenantcatalogue/catalogue"
 	"tenantcatalogue/events"
@@ -12,7 +13,7 @@ import (
 // tenant that is not deleted. Without that a restoration could be a deletion by another name.
 //
 // That the state is the planned one, byte by byte, is what the restoration's certificate
-// proves. It needs no policy: whoever may restore need not wait for one.
+// proves.
 func restored(w Heads, e events.Event, p events.TenantRestored) error {
 	about, tenant := events.OfRestoration(p.Restoration), e.About.Tenant()
 	plan, err := readable[events.Restoration](w, about)
@@ -38,6 +39,22 @@ func restored(w Heads, e events.Event, p events.TenantRestored) error {
 		return err
 	}
 	return comesAlive(tenant, p)
+}
+
+// governed is a refusal, or nil while there is no policy: a log from before there was one may
+// hold what nobody had planned. It stands, and the Guard lets no new such event in.
+func governed(w Heads, refusal error) error {
+	if _, refused := errors.AsType[*catalogue.ReasonError](refusal); !refused {
+		return refusal
+	}
+	policy, err := PolicyOf(w)
+	if err != nil {
+		return err
+	}
+	if policy.Version == 0 {
+		return nil
+	}
+	return refusal
 }
 
 // inOnePiece is nil if the part before stands right before this one.
