@@ -142,6 +142,15 @@ func TestVouch(t *testing.T) {
 		"not admitted": {event: func(u *under) events.Event {
 			return u.next(events.OfDeletion(events.DeriveID[events.PlanID]("new")), u.p.Deletion)
 		}, want: "was not admitted as what it is"},
+		"planned without targets": {given: func(u *under) {
+			u.must(u.event(events.TheOne(events.AggregateDoor), events.DoorAdmitted{
+				Plan: events.DeriveID[events.PlanID]("new"), Kind: events.DeletionOfApps, Expires: u.p.Deletion.Expires,
+			}))
+		}, event: func(u *under) events.Event {
+			plan := u.p.Deletion
+			plan.Kind, plan.Targets, plan.Expected, plan.Waves = events.DeletionOfApps, nil, 0, nil
+			return u.next(events.OfDeletion(events.DeriveID[events.PlanID]("new")), plan)
+		}, want: "it has no targets"},
 		"of no plan": {event: func(u *under) events.Event {
 			return u.next(events.OfDeletion(events.DeriveID[events.PlanID]("new")), u.approval("ana"))
 		}, want: "there is no plan_"},
