@@ -27,11 +27,10 @@ func KeepingOf(w Heads, id events.TenantID, now events.Time) (k Keeping, err err
 	if err != nil {
 		return k, err
 	}
-	switch record.Status {
-	case events.TenantStatusDeleted:
-	case "":
+	switch {
+	case record.Status == "":
 		return k, catalogue.Refuse(catalogue.ErrNotFound, "look it up: catalogue lookup", "there is no %s", about)
-	default:
+	case record.Status != events.TenantStatusDeleted:
 		return k, catalogue.Refuse(catalogue.ErrIllegal, "", "%s is %s, not deleted", about, record.Status)
 	}
 	c, err := conditionOf(w, now)

@@ -63,7 +63,7 @@ func TestKeeping(t *testing.T) {
 	w.must(w.event(events.OfLiens(tenantID(2)), events.LienPlaced{Matter: "legal/22"}))
 	w.pass(time.Hour)
 	keeping(retention+59*time.Minute, false)
-	if err := w.liftLien(2, "ana", "oncall"); err != nil {
+	if err := w.liftLien(2, "oncall"); err != nil {
 		t.Fatal(err)
 	}
 	keeping(retention+59*time.Minute, true)

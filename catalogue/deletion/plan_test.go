@@ -163,7 +163,7 @@ func TestTargetChanges(t *testing.T) {
 				t.Fatal(err)
 			}
 			if name == "a lien" {
-				if err := w.liftLien(30, "ana", "oncall"); err != nil {
+				if err := w.liftLien(30, "oncall"); err != nil {
 					t.Fatal(err)
 				}
 			}

@@ -111,6 +111,11 @@ func TestVouch(t *testing.T) {
 		"admitted while halted": {given: func(u *under) { u.halt() }, event: func(u *under) events.Event {
 			return u.atDoor(events.DoorAdmitted{Plan: u.p.ID, Kind: events.DeletionOfApps, Expires: u.now.Add(time.Hour)})
 		}, want: "deletions are halted"},
+		"admitted without a policy": {given: func(u *under) {
+			u.states[events.TheOne(events.AggregatePolicy)] = catalogue.MapState{}
+		}, event: func(u *under) events.Event {
+			return u.atDoor(events.DoorAdmitted{Plan: u.p.ID, Kind: events.DeletionOfApps, Expires: u.now.Add(time.Hour)})
+		}, want: "there is no policy yet"},
 		"admitted as nothing": {event: func(u *under) events.Event {
 			return u.atDoor(events.DoorAdmitted{Plan: u.p.ID, Kind: "user", Expires: u.now.Add(time.Hour)})
 		}, want: `a plan of "user"`},

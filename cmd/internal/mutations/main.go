@@ -2,9 +2,9 @@
 // that are to notice. It fails if they stay green, or if a guard is not found where the
 // list says it is.
 //
-//	go run ./scripts/mutations             all of them; some minutes
-//	go run ./scripts/mutations -quick      some of each part, for CI
-//	go run ./scripts/mutations -run halt   those whose line matches
+//	go run ./cmd/internal/mutations             all of them; some minutes
+//	go run ./cmd/internal/mutations -quick      some of each part, for CI
+//	go run ./cmd/internal/mutations -run halt   those whose line matches
 //
 // A new guard is a new line in one of the lists. Nothing in the tree is changed: the
 // compiler is given the changed file in place of the real one.
@@ -17,6 +17,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"os/signal"
@@ -78,13 +79,13 @@ func main() {
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
-	if err := run(ctx, *quick, *match); err != nil {
+	if err := run(ctx, os.Stdout, *quick, *match); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1) //nolint:gocritic // nothing is left to be stopped
 	}
 }
 
-func run(ctx context.Context, quick bool, match string) error {
+func run(ctx context.Context, out io.Writer, quick bool, match string) error {
 	chosen, err := regexp.Compile(match)
 	if err != nil {
 		return fmt.Errorf("-run: %w", err)
@@ -104,7 +105,8 @@ func run(ctx context.Context, quick bool, match string) error {
 	if err != nil {
 		return err
 	}
-	defer os.RemoveAll(scratch)
+	defer func() { _ = os.RemoveAll(scratch) }()
+	say := func(format string, args ...any) { _, _ = fmt.Fprintf(out, format, args...) }
 	began, noticed := time.Now(), 0
 	var failed []string
 	for _, part := range parts {
@@ -120,15 +122,15 @@ func run(ctx context.Context, quick bool, match string) error {
 			}
 			took := time.Since(at).Seconds()
 			if err != nil {
-				fmt.Printf("FAIL  %s: %v (%.0fs)\n", line, err, took)
+				say("FAIL  %s: %v (%.0fs)\n", line, err, took)
 				failed = append(failed, line)
 				continue
 			}
-			fmt.Printf("ok    %s (%.0fs)\n", line, took)
+			say("ok    %s (%.0fs)\n", line, took)
 			noticed++
 		}
 	}
-	fmt.Printf("%d of %d removed guards were noticed, in %s\n", noticed, noticed+len(failed), time.Since(began).Round(time.Second))
+	say("%d of %d removed guards were noticed, in %s\n", noticed, noticed+len(failed), time.Since(began).Round(time.Second))
 	if len(failed) > 0 {
 		return fmt.Errorf("write tests for these, or put the list right:\n  %s", strings.Join(failed, "\n  "))
 	}
