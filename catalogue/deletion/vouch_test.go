@@ -426,37 +426,3 @@ func (u *under) passage(change func(*events.Passage)) {
 func (u *under) tombstone(target int) events.Event {
 	return u.next(events.OfTenant(u.p.Deletion.Targets[target].Tenant), events.TenantDeleted{})
 }
-
-// A recorded time that lies before another that is known may not be, whoever knows it.
-func TestTimesDoNotRunBackwards(t *testing.T) {
-	t.Parallel()
-	const later = 10 * time.Second
-	for name, what := range map[string]func(w *world){
-		"tick":   func(w *world) { w.tick() },
-		"halt":   func(w *world) { w.halt() },
-		"policy": func(w *world) { w.adopt(w.quick()) },
-		"plan":   func(w *world) { w.plan(w.ask(1)) },
-	} {
-		w := governed(t, 3)
-		w.now = w.now.Add(later)
-		what(w)
-		for ago, want := range map[time.Duration]bool{0: true, time.Second: false} {
-			e := w.event(events.TheOne(events.AggregateDoor), events.DoorHalted{Cause: events.HaltByPerson})
-			e.Seq, e.RecordedTime = w.seq+1, w.now.Add(-ago)
-			if err := deletion.Vouch(w, e); (err == nil) != want {
-				t.Errorf("%s before the last %s: %v", ago, name, err)
-			}
-		}
-	}
-	w := governed(t, 3)
-	p := w.ready(w.ask(1, 2, 3), "ana")
-	w.now = w.now.Add(later)
-	if step, err := w.engine.Step(t.Context(), p.ID); err != nil || step.Wave != 1 {
-		t.Fatalf("%+v, %v", step, err)
-	}
-	e := w.event(events.TheOne(events.AggregateDoor), events.DoorHalted{Cause: events.HaltByPerson})
-	e.Seq, e.RecordedTime = w.seq+1, w.now.Add(-time.Second)
-	if err := deletion.Vouch(w, e); err == nil {
-		t.Error("before the last wave")
-	}
-}
