@@ -21,6 +21,7 @@ type Register struct {
 
 	states     map[events.Aggregate]catalogue.MapState
 	unreadable map[events.Aggregate]events.Seq
+	began      events.Seq       // the first event that was taken here; 0: none yet
 	restored   events.Aggregate // the tenant that was restored last ...
 	restores   catalogue.Head   // ... with its head then, for the parts that follow
 }
@@ -55,13 +56,15 @@ func (r *Register) Take(e events.Event) error {
 	if !keeps(e.About.Kind) && !e.Governed() {
 		return nil
 	}
+	r.began = cmp.Or(r.began, e.Seq)
+	back, comesBack := e.Payload.(events.TenantRestored)
+	if comesBack {
+		r.comesBack(e, back)
+	}
 	if err := r.Genesis.vouch(r, e); err != nil {
 		return err
 	}
-	if p, ok := e.Payload.(events.TenantRestored); ok {
-		if p.Part == 1 {
-			r.restored, r.restores = e.About, catalogue.Head{}
-		}
+	if comesBack {
 		r.restores = r.restores.Advance(e)
 	}
 	if !keeps(e.About.Kind) {
@@ -77,6 +80,19 @@ func (r *Register) Take(e events.Event) error {
 		return err
 	}
 	return nil
+}
+
+// comesBack follows the parts of a tenant that is restored. The parts before the first
+// event that was taken here are somebody else's, who has vouched for them.
+func (r *Register) comesBack(e events.Event, p events.TenantRestored) {
+	first := e.Seq - events.Seq(p.Part) + 1
+	switch {
+	case p.Part == 1:
+		r.restored, r.restores = e.About, catalogue.Head{}
+	case p.Part > 1 && e.Seq == r.began:
+		r.restored = e.About
+		r.restores = catalogue.Head{Seq: e.Seq - 1, Restores: []catalogue.RestoreMark{{Restoration: p.Restoration, Seq: first}}}
+	}
 }
 
 // Unreadable takes an event that could not be decoded.
@@ -111,5 +127,6 @@ func (r *Register) Load(list []events.Stored) error {
 			return err
 		}
 	}
+	r.began = 0 // what was loaded has been vouched for
 	return nil
 }

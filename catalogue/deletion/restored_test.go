@@ -152,3 +152,37 @@ func (w *world) restore(id events.RestoreID) {
 	w.must(plan)
 	w.must(unit...)
 }
+
+// A reader that begins between two parts takes the rest.
+func TestReaderBeginsBetweenParts(t *testing.T) {
+	t.Parallel()
+	w := governed(t, 5)
+	plan, unit := w.comeback(3)
+	w.must(plan)
+	for first := range unit {
+		f := w.follower(t)
+		var stored []events.Stored
+		for _, e := range w.log {
+			if e.About.Kind == events.AggregateRestoration || e.About.Kind == events.AggregatePolicy {
+				s, err := events.Encode(e)
+				if err != nil {
+					t.Fatal(err)
+				}
+				stored = append(stored, s)
+			}
+		}
+		f.Register = deletion.NewRegister()
+		if err := f.Load(stored); err != nil {
+			t.Fatal(err)
+		}
+		f.seq += events.Seq(first)
+		for i, e := range unit[first:] {
+			if err := f.take(e); err != nil {
+				t.Errorf("part %d of a reader that begins with part %d: %v", first+i+1, first+1, err)
+			}
+		}
+		if err := f.take(unit[1]); !errors.Is(err, deletion.ErrRestoration) {
+			t.Errorf("part 2 once more: %v", err)
+		}
+	}
+}
