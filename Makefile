@@ -1,6 +1,6 @@
 # make help lists the targets. What CI does stands in .ci/run, so that both do the same.
 .DEFAULT_GOAL := help
-.PHONY: help build test race lint fmt fuzz bench bench-rivals drill ci tools clean
+.PHONY: help build test race lint fmt fuzz guards bench bench-rivals drill ci tools clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -22,6 +22,9 @@ fmt: tools ## bring the code into the house's form
 
 fuzz: ## fuzz every target for FUZZTIME each (5s)
 	.ci/run fuzz
+
+guards: ## remove each guard of the deletion rules in turn: a test must notice
+	go run ./cmd/internal/mutations
 
 bench: build ## measure the table of docs/PERFORMANCE.md (BENCH: rows and flags of catalogue bench)
 	.bin/catalogue bench $(BENCH)

@@ -30,7 +30,7 @@ func Evolve(s State, e events.Event) error {
 	case events.RestorationPlanned:
 		err = evolvePlanned(s, p)
 	case events.RestorationFinished:
-		err = change(s, events.Restoration{}.EntityKey(), func(r *events.Restoration) { r.Finished = true })
+		err = evolveFinished(s)
 	case events.TenantCreated, events.TenantDeleted, events.TenantRestored:
 		err = evolveLife(s, e)
 	case events.TenantRelocated:
@@ -106,7 +106,7 @@ func evolveInside(s State, e events.Event) error {
 var tenantKinds = append([]events.EntityKind{events.EntityTenant}, deletedWithTenant...)
 
 // deletedWithTenant lists what goes with a tenant's tombstone. Its record
-// stays, marked; so do its claims and its account's contacts, which are
+// stays, marked, and since when it is deleted; so do its claims and its account's contacts, which are
 // aggregates of their own.
 var deletedWithTenant = []events.EntityKind{
 	events.EntityPlacement, events.EntityProduct, events.EntityApp,
@@ -126,6 +126,9 @@ func evolveLife(s State, e events.Event) error {
 		return s.Put(events.Placement{Region: p.Region, Shard: p.Shard, Residency: p.Residency})
 	case events.TenantDeleted:
 		if err := clearAll(s, deletedWithTenant); err != nil {
+			return err
+		}
+		if err := s.Put(events.Deactivation{Since: e.RecordedTime}); err != nil {
 			return err
 		}
 		return change(s, events.Tenant{}.EntityKey(), func(t *events.Tenant) { t.Status = events.TenantStatusDeleted })
@@ -320,6 +323,14 @@ func evolveContacts(s State, p events.AccountContactsUpdated) error {
 }
 
 func evolvePlanned(s State, p events.RestorationPlanned) error {
+	if s.Keeps(events.EntityRestoreTarget) {
+		for _, t := range p.Targets {
+			t.Digest = slices.Clone(t.Digest)
+			if err := s.Put(t); err != nil {
+				return err
+			}
+		}
+	}
 	if p.Part == 1 {
 		cause := p.Cause
 		cause.Runs, cause.Actors, cause.Types = slices.Clone(cause.Runs), slices.Clone(cause.Actors), slices.Clone(cause.Types)
@@ -328,6 +339,14 @@ func evolvePlanned(s State, p events.RestorationPlanned) error {
 		})
 	}
 	return change(s, events.Restoration{}.EntityKey(), func(r *events.Restoration) { r.Targets += uint32(len(p.Targets)) })
+}
+
+// evolveFinished ends a restoration: its targets are of no further use.
+func evolveFinished(s State) error {
+	if err := clearAll(s, []events.EntityKind{events.EntityRestoreTarget}); err != nil {
+		return err
+	}
+	return change(s, events.Restoration{}.EntityKey(), func(r *events.Restoration) { r.Finished = true })
 }
 
 // change puts a changed copy of an entity that must be there, where its kind

@@ -12,6 +12,10 @@ const (
 	// RecentPassages is how many waves the door remembers for the budgets. When so
 	// many have passed within a budget's time the budget counts as spent.
 	RecentPassages = 2048
+	// RecentSkips is how many stretches without ticks are kept each for itself. There is
+	// more than an hour between two, so that these are the last 42 days at least: more
+	// than any budget's time.
+	RecentSkips = 1024
 	// TickEvery is the longest time between two ticks that counts. What goes beyond
 	// has been skipped: the catalogue was down, or a clock has jumped.
 	TickEvery = time.Hour
@@ -167,9 +171,26 @@ func evolveClock(s State, now events.Time) error {
 		return err
 	}
 	allowed := events.Time(TickEvery)
-	if gap := now - c.Last; found && gap > allowed {
-		c.Skips = append(slices.Clip(c.Skips), events.Skipped{At: c.Last + allowed, For: gap - allowed})
+	gap := now - c.Last
+	if found && gap <= 0 {
+		return nil // time does not run backwards
+	}
+	if found && gap > allowed {
+		c.Skips = append(merged(c.Skips), events.Skipped{At: c.Last + allowed, For: gap - allowed})
 	}
 	c.Last = now
 	return s.Put(c)
+}
+
+// merged makes room for one more skip: the oldest is moved to right before the one after
+// it, and is one with it then. What lies in between has had more time skipped since than
+// it really had; nothing ever less.
+func merged(skips []events.Skipped) []events.Skipped {
+	if len(skips) < RecentSkips {
+		return slices.Clip(skips)
+	}
+	out := slices.Clone(skips[1:])
+	out[0].At -= skips[0].For
+	out[0].For += skips[0].For
+	return out
 }

@@ -339,6 +339,7 @@ func TestEntities(t *testing.T) {
 		events.Clock{Last: 5, Skips: []events.Skipped{{At: 6, For: 7}}},
 		events.Liens{Liens: []events.Lien{{Matter: "m", Reason: "r", Since: mark}}},
 		events.Deactivation{Since: 5},
+		events.RestoreTarget{Tenant: events.DeriveID[events.TenantID]("t"), Pinned: 1, Digest: []byte{1}, Parts: 2},
 	}
 	var kinds []events.EntityKind
 	var last []byte

@@ -160,7 +160,7 @@ type DeletionRefused struct {
 type RefusalReason struct {
 	Why      string   `json:"why"`
 	Count    uint32   `json:"count"`
-	Examples []string `json:"examples,omitzero"` // ids as they were given, some of them
+	Examples []string `json:"examples,omitzero"` // some of them: ids as they were given, or else lines of the list
 }
 
 // Fields lists the fields in the order of the wire.

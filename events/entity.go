@@ -33,6 +33,8 @@ const (
 	EntityLiens    EntityKind = 'R' // one
 
 	EntityDeactivation EntityKind = 'S' // of a tenant, one: since when it is out of service
+
+	EntityRestoreTarget EntityKind = 'T' // of a restoration, by tenant
 )
 
 // EntityKinds lists every kind in key order.
@@ -40,7 +42,7 @@ var EntityKinds = []EntityKind{
 	EntityTenant, EntityPlacement, EntityProduct, EntityApp, EntityMember, EntityGroup, EntityResource,
 	EntityAccount, EntityContact, EntityClaim, EntityRestoration,
 	EntityDeletion, EntityDoor, EntityPassage, EntityPolicy, EntityProposal, EntityClock, EntityLiens,
-	EntityDeactivation,
+	EntityDeactivation, EntityRestoreTarget,
 }
 
 // String is the kind's name in JSON.
@@ -58,7 +60,7 @@ func (k EntityKind) Of() AggregateKind {
 		return AggregateAccount
 	case EntityClaim:
 		return AggregateClaim
-	case EntityRestoration:
+	case EntityRestoration, EntityRestoreTarget:
 		return AggregateRestoration
 	case EntityDeletion:
 		return AggregateDeletion
@@ -116,7 +118,7 @@ type Tenant struct {
 	LastActivity Time              `json:"last_activity,omitzero"`
 }
 
-// Deactivation is since when a tenant is out of service.
+// Deactivation is since when a tenant is out of service: deactivated, or deleted.
 type Deactivation struct {
 	Since Time `json:"since"` // recorded
 }
@@ -232,7 +234,7 @@ type Claim struct {
 }
 
 // Restoration is what a restoration set out to do, and whether it is finished.
-// Its targets stand in its events.
+// Its targets are entities of their own until then.
 type Restoration struct {
 	Mode     RestoreMode `json:"mode"`
 	Cut      Seq         `json:"cut"`
@@ -279,6 +281,15 @@ func (Claim) EntityKey() EntityKey { return EntityKey{Kind: EntityClaim} }
 
 // EntityKey places the restoration: there is one.
 func (Restoration) EntityKey() EntityKey { return EntityKey{Kind: EntityRestoration} }
+
+// EntityKey places the target by its tenant.
+func (r RestoreTarget) EntityKey() EntityKey { return RestoreTargetKey(r.Tenant) }
+
+// RestoreTargetKey is the key of a restoration's target.
+func RestoreTargetKey(tenant TenantID) EntityKey {
+	u := tenant.UUID()
+	return EntityKey{EntityRestoreTarget, string(u[:])}
+}
 
 // ProductKey is the key of a product.
 func ProductKey(id ProductID) EntityKey {

@@ -37,6 +37,8 @@ var entityKinds = map[EntityKind]*entityKindInfo{
 	EntityLiens:    entityKind[Liens]("liens"),
 
 	EntityDeactivation: entityKind[Deactivation]("deactivation"),
+
+	EntityRestoreTarget: entityKind[RestoreTarget]("restore_target"),
 }
 
 func entityKind[E Entity, P interface {

@@ -27,6 +27,8 @@ func kindOf(e Entity) EntityKind {
 		return EntityClaim
 	case Restoration:
 		return EntityRestoration
+	case RestoreTarget:
+		return EntityRestoreTarget
 	case Deletion:
 		return EntityDeletion
 	case Door:

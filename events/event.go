@@ -36,7 +36,8 @@ type Event struct {
 func (e Event) Type() Type { return e.Payload.EventType() }
 
 // Governed tells whether the rules of deletion have a say about the event: it is a
-// tombstone, or one of those that lead to it.
+// tombstone, one of those that lead to it, or a restoration of a tenant, which could be a
+// deletion by another name.
 func (e Event) Governed() bool {
 	switch e.About.Kind {
 	case AggregateDeletion, AggregateDoor, AggregatePolicy, AggregateClock, AggregateAlarm, AggregateLien:
@@ -44,7 +45,7 @@ func (e Event) Governed() bool {
 	case AggregateTenant, AggregateAccount, AggregateClaim, AggregateRestoration:
 	}
 	switch e.Payload.(type) {
-	case TenantDeleted, AppUninstalled:
+	case TenantDeleted, AppUninstalled, TenantRestored:
 		return true
 	}
 	return false

@@ -123,6 +123,14 @@ func KindOf(text string) (kind string, ok bool) {
 	return prefix, true
 }
 
+// IsID tells whether a text is an id, of any kind.
+func IsID(text string) bool {
+	_, suffix, _ := strings.Cut(text, "_")
+	_, known := KindOf(text)
+	u, ok := decodeSuffix(suffix)
+	return known && ok && u != uuid.Nil
+}
+
 // String is the text form; empty for the zero ID.
 func (id ID[K]) String() string {
 	var text [maxIDLen]byte

@@ -115,19 +115,19 @@ func VoucherAt(ctx context.Context, log Log, at events.Seq) (*Voucher, error) {
 		return v, nil
 	}
 	var kept []events.Stored
-	var recorded []Recorded
 	err := log.Read(ctx, 0, at, func(stored []events.Stored) error {
-		kept = kept[:0]
 		for _, s := range stored {
 			if deletion.Keeps(s.About.Kind) {
 				kept = append(kept, s)
 			}
 		}
-		recorded = v.Record(recorded, kept)
 		return ctx.Err()
 	})
+	if err != nil {
+		return v, err
+	}
 	v.seq = at
-	return v, err
+	return v, v.register.Load(kept)
 }
 
 // voucherAt makes one that stands after an event, from a ledger in service, or else from

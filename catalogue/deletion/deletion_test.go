@@ -65,8 +65,8 @@ func TestAppsOfOneTenantGoInOnePlan(t *testing.T) {
 	}
 }
 
-// liftLien lifts the lien on a tenant.
-func (w *world) liftLien(n int, person, actor string) error {
+// liftLien lifts the lien on a tenant, with the approval of ana.
+func (w *world) liftLien(n int, actor string) error {
 	liens, _, err := catalogue.Get[events.Liens](w.State(events.OfLiens(tenantID(n))), events.Liens{}.EntityKey())
 	if err != nil || len(liens.Liens) == 0 {
 		w.t.Fatalf("no lien: %v", err)
@@ -74,7 +74,7 @@ func (w *world) liftLien(n int, person, actor string) error {
 	lien := liens.Liens[0]
 	w.ids++
 	e := w.event(events.OfLiens(tenantID(n)), events.LienLifted{Matter: lien.Matter, Approval: w.keys.Approve(deletiontest.Consent{
-		Person: person, Action: deletion.ActionLien, Environment: environment, Hash: deletion.LienHash(tenantID(n), lien),
+		Person: "ana", Action: deletion.ActionLien, Environment: environment, Hash: deletion.LienHash(tenantID(n), lien),
 		Sentence: deletion.LienSentence(tenantID(n), lien), Now: w.now, N: w.ids,
 	})})
 	e.Actor = actor

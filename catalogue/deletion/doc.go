@@ -9,6 +9,7 @@
 // so that what a stolen credential appends around the write side is quarantined wherever
 // it is read. There is no other way to a tombstone: a tombstone counts as the n-th event
 // after a wave that has passed the door, and is about the wave's n-th target.
+// What a restoration brings back is never deleted.
 //
 // # A deletion
 //

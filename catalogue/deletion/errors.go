@@ -24,6 +24,8 @@ var (
 	ErrNotStarted = errors.New("the plan was not started")
 	// ErrPlan is returned for a plan that is not as a plan must be.
 	ErrPlan = errors.New("the plan does not hold")
+	// ErrRestoration is returned for what comes back and is not what a restoration planned.
+	ErrRestoration = errors.New("no restoration brings that back")
 	// ErrPolicy is returned for a change of policy that may not be made.
 	ErrPolicy = errors.New("the policy does not allow it")
 )

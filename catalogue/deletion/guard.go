@@ -9,14 +9,17 @@ import (
 
 // Guard is the catalogue's: it holds everything that is governed against the rules, and
 // tombstones against the tenants they are about.
-type Guard struct{}
+type Guard struct{ Genesis Genesis }
 
 // Vouch is as in catalogue.Guard.
-func (Guard) Vouch(f catalogue.Facts, e events.Event) error { return Vouch(f, e) }
+func (g Guard) Vouch(f catalogue.Facts, e events.Event) error { return g.Genesis.vouch(f, e) }
 
 // Decide is Vouch and, for a tombstone, that its target is still what was planned.
-func (Guard) Decide(f catalogue.Facts, e events.Event) error {
-	if err := Vouch(f, e); err != nil || !e.Type().Tombstone() {
+func (g Guard) Decide(f catalogue.Facts, e events.Event) error {
+	if p, ok := e.Payload.(events.TenantRestored); ok {
+		return restored(f, e, p)
+	}
+	if err := g.Vouch(f, e); err != nil || !e.Type().Tombstone() {
 		return err
 	}
 	policy, err := PolicyOf(f)

@@ -130,6 +130,7 @@ func TestHaltIsLiftedWithApproval(t *testing.T) {
 		spoil         func(*deletiontest.Consent)
 	}{
 		"by whoever asks": {"ana", "ana", nil},
+		"spelt otherwise": {"ana", "Ana", nil},
 		"another halt":    {"ana", "oncall", func(c *deletiontest.Consent) { c.Hash = deletion.HaltHash(events.Mark{Seq: 1}) }},
 		"another action":  {"ana", "oncall", func(c *deletiontest.Consent) { c.Action = deletion.ActionDelete }},
 		"no sentence":     {"ana", "oncall", func(c *deletiontest.Consent) { c.Sentence = "" }},

@@ -29,7 +29,7 @@ func (r *rules) lienLifted(p events.LienLifted) error {
 	switch {
 	case i < 0:
 		return catalogue.Refuse(ErrPlan, "", "%s is not kept for %s", tenant, p.Matter)
-	case r.e.Actor == p.Approval.Person:
+	case same(p.Approval.Person, r.e.Actor):
 		return catalogue.Refuse(ErrApproval, "somebody else must approve", "%s asks for it", p.Approval.Person)
 	}
 	return verify(r.policy.Policy, ActionLien, p.Approval, LienHash(tenant, liens.Liens[i]), LienSentence(tenant, liens.Liens[i]), r.at.Time)

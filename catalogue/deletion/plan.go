@@ -89,11 +89,14 @@ func Resolve(ctx context.Context, look Lookup, ask Ask, now events.Time) (events
 		Owner: ask.Owner, Run: ask.Run, Reason: ask.Reason, InactiveDays: uint32(ask.InactiveDays), Expected: uint32(ask.Expected),
 		Policy: policy.Version, AsOf: look.AsOf(), Expires: now.Add(policy.Policy.PlanLife.Duration()),
 	}
+	if err := checkAsk(plan); err != nil {
+		return plan, err
+	}
 	r := &resolver{look: look, plan: plan, condition: c, seen: map[string]bool{}}
-	for _, asked := range ask.Targets {
+	for i, asked := range ask.Targets {
 		target, err := r.target(ctx, asked)
 		if reason, ok := errors.AsType[because](err); ok {
-			r.refuse(asked, string(reason))
+			r.refuse(i+1, asked, string(reason))
 			continue
 		}
 		if err != nil {
@@ -125,7 +128,7 @@ type resolver struct {
 	reasons []events.RefusalReason
 }
 
-func (r *resolver) refuse(asked Asked, why string) {
+func (r *resolver) refuse(line int, asked Asked, why string) {
 	i := slices.IndexFunc(r.reasons, func(known events.RefusalReason) bool { return known.Why == why })
 	if i < 0 {
 		i = len(r.reasons)
@@ -133,12 +136,18 @@ func (r *resolver) refuse(asked Asked, why string) {
 	}
 	r.reasons[i].Count++
 	if len(r.reasons[i].Examples) < shownExamples {
-		r.reasons[i].Examples = append(r.reasons[i].Examples, clip(asked.ID))
+		r.reasons[i].Examples = append(r.reasons[i].Examples, example(line, asked.ID))
 	}
 }
 
-// clip bounds what is repeated of an input that nobody vouches for.
-func clip(text string) string { return strings.ToValidUTF8(text[:min(len(text), 64)], "") }
+// example names a line of a list by its id if it is one. Anything else may be somebody's
+// address, and what is refused is kept for ever: then by its place in the list.
+func example(line int, id string) string {
+	if events.IsID(id) {
+		return id
+	}
+	return fmt.Sprintf("line %d", line)
+}
 
 func (r *resolver) refused(targets int) error {
 	slices.SortStableFunc(r.reasons, func(a, b events.RefusalReason) int { return int(b.Count) - int(a.Count) })

@@ -2,6 +2,7 @@ package deletion_test
 
 import (
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -27,6 +28,40 @@ func TestWrongKindIsRefused(t *testing.T) {
 	}
 	if w.tombstones() != 0 {
 		t.Error("something was deleted")
+	}
+}
+
+// What is refused is kept for ever: of a list, ids are, and nothing else that stands there.
+func TestWhatIsRecordedOfARefusal(t *testing.T) {
+	t.Parallel()
+	w := governed(t, 5)
+	a := w.ask(1, 2, 3, 4)
+	a.Targets[1].ID = "jane.doe@example.com"
+	a.Targets[2].ID = "tenant_jane.doe@example.com"
+	a.Targets[3].ID = tenantID(99).String()
+	if _, err := w.engine.Plan(t.Context(), a); err == nil || strings.Contains(err.Error(), "jane") {
+		t.Errorf("refused with %v", err)
+	}
+	refused, _ := w.log[len(w.log)-1].Payload.(events.DeletionRefused)
+	var examples []string
+	for _, reason := range refused.Reasons {
+		examples = append(examples, reason.Examples...)
+	}
+	if want := []string{"line 2", "line 3", tenantID(99).String()}; !slices.Equal(examples, want) {
+		t.Errorf("the examples are %q, not %q", examples, want)
+	}
+	before := len(w.log)
+	for _, spoil := range []func(*deletion.Ask){
+		func(a *deletion.Ask) { a.Author = "jane.doe@example.com" },
+		func(a *deletion.Ask) { a.Submitter = "Jane" },
+		func(a *deletion.Ask) { a.Supplier = "" },
+		func(a *deletion.Ask) { a.Kind = "jane.doe@example.com" },
+	} {
+		spoilt := a
+		spoil(&spoilt)
+		if _, err := w.engine.Plan(t.Context(), spoilt); !errors.Is(err, deletion.ErrPlan) || len(w.log) != before {
+			t.Errorf("%d events were appended, %v", len(w.log)-before, err)
+		}
 	}
 }
 
@@ -128,7 +163,7 @@ func TestTargetChanges(t *testing.T) {
 				t.Fatal(err)
 			}
 			if name == "a lien" {
-				if err := w.liftLien(30, "ana", "oncall"); err != nil {
+				if err := w.liftLien(30, "oncall"); err != nil {
 					t.Fatal(err)
 				}
 			}

@@ -17,8 +17,13 @@ import (
 // target was still what was planned, when its wave was appended, is what the write side
 // looks at, and the expectations in the wave's unit.
 type Register struct {
+	Genesis Genesis // of the first policy; to be set before anything is taken
+
 	states     map[events.Aggregate]catalogue.MapState
 	unreadable map[events.Aggregate]events.Seq
+	began      events.Seq       // the first event that was taken here; 0: none yet
+	restored   events.Aggregate // the tenant that was restored last ...
+	restores   catalogue.Head   // ... with its head then, for the parts that follow
 }
 
 // NewRegister makes one that stands before the first event.
@@ -34,20 +39,37 @@ func (r *Register) State(about events.Aggregate) catalogue.State {
 	return catalogue.MapState{}
 }
 
-// Head tells whether an event about the aggregate could not be read, and no more.
-func (r *Register) Head(about events.Aggregate) (catalogue.Head, error) {
-	return catalogue.Head{Quarantined: r.unreadable[about]}, nil
+// Head tells whether an event about the aggregate could not be read and, of the tenant
+// that was restored last, where; no more.
+func (r *Register) Head(about events.Aggregate) (head catalogue.Head, err error) {
+	if about == r.restored {
+		head = r.restores
+	}
+	head.Quarantined = r.unreadable[about]
+	return head, nil
 }
 
 // Take takes the next event. A *catalogue.ReasonError says why it may not stand there:
-// whoever folds the log then puts a tombstone's tenant out, and passes anything else over.
+// whoever folds the log then puts the tenant out if it is about one, and passes anything
+// else over.
 // An error that matches catalogue.ErrFold says that it may stand there and does not fit.
 func (r *Register) Take(e events.Event) error {
 	if !Keeps(e.About.Kind) && !e.Governed() {
 		return nil
 	}
-	if err := Vouch(r, e); err != nil || !Keeps(e.About.Kind) {
+	r.began = cmp.Or(r.began, e.Seq)
+	back, comesBack := e.Payload.(events.TenantRestored)
+	if comesBack {
+		r.comesBack(e, back)
+	}
+	if err := r.Genesis.vouch(r, e); err != nil {
 		return err
+	}
+	if comesBack {
+		r.restores = r.restores.Advance(e)
+	}
+	if !Keeps(e.About.Kind) {
+		return nil
 	}
 	s, found := r.states[e.About]
 	if !found {
@@ -59,6 +81,19 @@ func (r *Register) Take(e events.Event) error {
 		return err
 	}
 	return nil
+}
+
+// comesBack follows the parts of a tenant that is restored. The parts before the first
+// event that was taken here are somebody else's, who has vouched for them.
+func (r *Register) comesBack(e events.Event, p events.TenantRestored) {
+	first := e.Seq - events.Seq(p.Part) + 1
+	switch {
+	case p.Part == 1:
+		r.restored, r.restores = e.About, catalogue.Head{}
+	case p.Part > 1 && e.Seq == r.began:
+		r.restored = e.About
+		r.restores = catalogue.Head{Seq: e.Seq - 1, Restores: []catalogue.RestoreMark{{Restoration: p.Restoration, Seq: first}}}
+	}
 }
 
 // Unreadable takes an event that could not be decoded.
@@ -94,5 +129,6 @@ func (r *Register) Load(list []events.Stored) error {
 			return err
 		}
 	}
+	r.began = 0 // what was loaded has been vouched for
 	return nil
 }

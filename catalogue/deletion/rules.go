@@ -29,6 +29,9 @@ func Vouch(w Heads, e events.Event) error {
 	if e.Type().About() != e.About.Kind {
 		return catalogue.Refuse(ErrPlan, "", "%s is not about a %s", e.Type(), e.About.Kind)
 	}
+	if p, ok := e.Payload.(events.TenantRestored); ok {
+		return governed(w, restored(w, e, p))
+	}
 	r := rules{Heads: w, e: e, at: events.Mark{Seq: e.Seq, Time: e.RecordedTime}}
 	if err := r.read(); err != nil {
 		return err

@@ -48,7 +48,7 @@ func (r *rules) reopened(p events.DoorReopened) error {
 		return noPolicy()
 	case p.Reason == "":
 		return catalogue.Refuse(ErrApproval, "say why", "no reason is given")
-	case r.e.Actor == p.Approval.Person:
+	case same(p.Approval.Person, r.e.Actor):
 		return catalogue.Refuse(ErrApproval, "somebody else must approve", "%s asks for it", p.Approval.Person)
 	}
 	return verify(r.policy.Policy, ActionReopen, p.Approval, HaltHash(r.door.Halted), ReopenSentence(r.policy.Policy, r.door.Halted), r.at.Time)

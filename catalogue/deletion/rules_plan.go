@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"slices"
+	"strings"
 
 	"tenantcatalogue/catalogue"
 	"tenantcatalogue/events"
@@ -31,6 +32,9 @@ func (r *rules) planned(p events.DeletionPlanned) error {
 
 // CheckPlan holds what a plan says of itself against a policy.
 func CheckPlan(p events.DeletionPlanned, policy events.InForce, now events.Time) error {
+	if err := checkAsk(p); err != nil {
+		return err
+	}
 	limits := policy.Policy
 	n := len(p.Targets)
 	switch {
@@ -38,12 +42,6 @@ func CheckPlan(p events.DeletionPlanned, policy events.InForce, now events.Time)
 		return catalogue.Refuse(ErrPlan, "make the plan where it is for", "it is for %q, this is %q", p.Environment, limits.Environment)
 	case p.Policy != policy.Version:
 		return catalogue.Refuse(ErrPlan, "plan it anew", "it was checked against policy %d, policy %d is in force", p.Policy, policy.Version)
-	case p.Kind != events.DeletionOfTenants && p.Kind != events.DeletionOfApps:
-		return catalogue.Refuse(ErrPlan, "say tenant or app", "there are no deletions of %.40q", string(p.Kind))
-	case !isPerson(p.Author), !isPerson(p.Supplier), !isPerson(p.Submitter):
-		return catalogue.Refuse(ErrPlan, "name them", "author %.40q, submitter %.40q and supplier %.40q of the list must be known", p.Author, p.Submitter, p.Supplier)
-	case p.Reason == "":
-		return catalogue.Refuse(ErrPlan, "say why", "it has no reason")
 	case n == 0:
 		return catalogue.Refuse(ErrPlan, "list what is to go", "it has no targets")
 	case n != int(p.Expected):
@@ -60,6 +58,20 @@ func CheckPlan(p events.DeletionPlanned, policy events.InForce, now events.Time)
 		return catalogue.Refuse(ErrPlan, "plan one tenant of its owner", "%s may ask for one tenant of its own", p.Owner)
 	}
 	return checkTargets(p)
+}
+
+// checkAsk holds what a plan says of who wants what, and why, against what can be. What is
+// refused is recorded, too, and nobody's name or address belongs there.
+func checkAsk(p events.DeletionPlanned) error {
+	switch {
+	case p.Kind != events.DeletionOfTenants && p.Kind != events.DeletionOfApps:
+		return catalogue.Refuse(ErrPlan, "say tenant or app", "there are no deletions of %.40q", string(p.Kind))
+	case !isPerson(p.Author), !isPerson(p.Supplier), !isPerson(p.Submitter):
+		return catalogue.Refuse(ErrPlan, "name them", "author %.40q, submitter %.40q and supplier %.40q of the list must be known", p.Author, p.Submitter, p.Supplier)
+	case p.Reason == "":
+		return catalogue.Refuse(ErrPlan, "say why", "it has no reason")
+	}
+	return nil
 }
 
 func checkTargets(p events.DeletionPlanned) error {
@@ -147,7 +159,7 @@ func (r *rules) approved(d events.Deletion, a events.Approval) error {
 		return catalogue.Refuse(ErrApproval, "approve waves that the plan has", "waves %d to %d of %d", first, last, len(d.Plan.Waves))
 	case !d.Plan.Owner.IsZero():
 		return catalogue.Refuse(ErrApproval, "the owner confirms it", "%s is the owner's own request", r.e.About)
-	case slices.Contains([]string{d.Plan.Author, d.Plan.Submitter, d.Plan.Supplier, d.Executor}, a.Person):
+	case same(a.Person, d.Plan.Author, d.Plan.Submitter, d.Plan.Supplier, d.Executor):
 		return catalogue.Refuse(ErrApproval, "somebody else must approve", "%s is author, submitter, supplier of the list or executor", a.Person)
 	}
 	for _, given := range d.Approvals {
@@ -156,6 +168,12 @@ func (r *rules) approved(d events.Deletion, a events.Approval) error {
 		}
 	}
 	return verify(r.policy.Policy, ActionDelete, a, d.Hash, Sentence(d.Plan, first, last), r.at.Time)
+}
+
+// same tells whether somebody is one of others, however these are spelt: programs and
+// whoever executes a plan are named as they please.
+func same(person string, others ...string) bool {
+	return slices.ContainsFunc(others, func(other string) bool { return strings.EqualFold(person, other) })
 }
 
 func (r *rules) confirmed(d events.Deletion, p events.DeletionConfirmed) error {
@@ -213,7 +231,7 @@ func (r *rules) enough(d events.Deletion, wave int, executor string) error {
 	var void error
 	for _, given := range d.Approvals {
 		a := given.Approval
-		if wave < int(a.FirstWave) || wave > int(a.LastWave) || a.Person == executor {
+		if wave < int(a.FirstWave) || wave > int(a.LastWave) || same(a.Person, executor) {
 			continue
 		}
 		if err := current(a, r.at.Time); err != nil {

@@ -20,8 +20,8 @@ func (r *rules) proposed(p events.PolicyProposed) error {
 	return nil
 }
 
-func (r *rules) proposal() (events.Proposal, error) {
-	o, found, err := catalogue.Get[events.Proposal](r.State(events.TheOne(events.AggregatePolicy)), events.Proposal{}.EntityKey())
+func proposalOf(w Heads) (events.Proposal, error) {
+	o, found, err := catalogue.Get[events.Proposal](w.State(thePolicy()), events.Proposal{}.EntityKey())
 	if err == nil && !found {
 		err = catalogue.Refuse(ErrPolicy, "catalogue policy propose", "no policy is proposed")
 	}
@@ -29,7 +29,7 @@ func (r *rules) proposal() (events.Proposal, error) {
 }
 
 func (r *rules) policyApproved(p events.PolicyApproved) error {
-	o, err := r.proposal()
+	o, err := proposalOf(r)
 	if err != nil {
 		return err
 	}
@@ -46,7 +46,7 @@ func (r *rules) policyApproved(p events.PolicyApproved) error {
 // changed puts a proposal in force: the first policy there is and a stricter one at
 // once, a looser one when it is approved and has waited.
 func (r *rules) changed(p events.PolicyChanged) error {
-	o, err := r.proposal()
+	o, err := proposalOf(r)
 	if err != nil {
 		return err
 	}

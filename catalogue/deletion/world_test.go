@@ -28,6 +28,7 @@ type world struct {
 	t        tester
 	facts    *catalogtest.Facts
 	register *deletion.Register
+	genesis  deletion.Genesis
 	engine   *deletion.Engine
 	keys     deletiontest.Keys
 	now      events.Time // of the wall clock
@@ -185,7 +186,7 @@ func (w *world) append(unit ...events.Event) error {
 			return catalogue.Refuse(catalogue.ErrIDReused, "", "%s stands already", e.ID)
 		}
 		if e.Governed() {
-			if err := (deletion.Guard{}).Decide(layer, e); err != nil {
+			if err := (deletion.Guard{Genesis: w.genesis}).Decide(layer, e); err != nil {
 				return err
 			}
 		}

@@ -48,11 +48,14 @@ var (
 	Script = By{Actor: "script", Run: "bad"}
 )
 
+// source is that of what tests make up.
+const source = "/services/test"
+
 // Event is a new event by somebody; ids count up.
 func (w *World) Event(by By, about events.Aggregate, p events.Payload) events.Event {
 	id, _ := w.newID() // never fails
 	e := events.Event{
-		ID: events.IDFromUUID[events.EventID](id), Source: "/services/test", About: about,
+		ID: events.IDFromUUID[events.EventID](id), Source: source, About: about,
 		Time: events.TimeOf(w.Now()), Actor: by.Actor, Payload: p,
 	}
 	if by.Run != "" {

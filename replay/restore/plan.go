@@ -32,6 +32,7 @@ type ConflictKind string
 const (
 	ConflictUnknown     ConflictKind = "unknown"      // the catalogue never had it
 	ConflictNotYet      ConflictKind = "not_yet"      // it did not exist at the cut
+	ConflictDeleted     ConflictKind = "deleted"      // it would come back as deleted, and nothing is deleted but through the door
 	ConflictURLTaken    ConflictKind = "url_taken"    // its URL belongs to another tenant now
 	ConflictTooLarge    ConflictKind = "too_large"    // its state does not fit one unit
 	ConflictQuarantined ConflictKind = "quarantined"  // an event of it cannot be read

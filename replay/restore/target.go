@@ -64,6 +64,9 @@ func (p *Plan) fill(t *Target, line timeline) error {
 		t.conflict(ConflictNotYet, "without the cause's events it never existed")
 		return nil
 	}
+	if record.Status == events.TenantStatusDeleted {
+		t.conflict(ConflictDeleted, "it would be deleted: a restoration deletes nothing")
+	}
 	t.Account, t.URL, t.ActiveUsers, t.To = record.Account, record.URL, record.ActiveUsers, record.Status
 	t.Entities = len(then.state)
 	if current, ok := now.state.Tenant(); ok {

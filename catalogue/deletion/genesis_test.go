@@ -1,0 +1,84 @@
+package deletion_test
+
+import (
+	"context"
+	"errors"
+	"testing"
+
+	"tenantcatalogue/catalogue/deletion"
+	"tenantcatalogue/catalogue/deletion/deletiontest"
+	"tenantcatalogue/events"
+)
+
+// The first policy, which nobody can approve, is the one that the catalogue was set up for.
+func TestGenesis(t *testing.T) {
+	t.Parallel()
+	keys := func(persons ...string) (ids []string) {
+		for _, m := range deletiontest.NewKeys(persons...).Roster(1) {
+			ids = append(ids, deletion.KeyID(m.Key))
+		}
+		return ids
+	}
+	everybody := keys("dora", "cleo", "ben", "ana", deletiontest.Portal)
+	for name, c := range map[string]struct {
+		genesis deletion.Genesis
+		want    bool
+	}{
+		"none":                      {deletion.Genesis{}, true},
+		"the environment":           {deletion.Genesis{Environment: environment}, true},
+		"another environment":       {deletion.Genesis{Environment: "production-eu"}, false},
+		"the keys":                  {deletion.Genesis{Environment: environment, Keys: everybody}, true},
+		"a key more than expected":  {deletion.Genesis{Keys: keys("dora", "cleo", "ben", "ana")}, false},
+		"a key less than expected":  {deletion.Genesis{Keys: append(keys("eve"), everybody...)}, false},
+		"another key than expected": {deletion.Genesis{Keys: keys("eve", "cleo", "ben", "ana", deletiontest.Portal)}, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := begin(t)
+			f := w.follower(t)
+			f.Genesis, w.genesis = c.genesis, c.genesis
+			about := events.TheOne(events.AggregatePolicy)
+			proposed := w.event(about, events.PolicyProposed{Version: 1, Author: "boss", Reason: "a test", Policy: w.quick()})
+			changed := w.event(about, events.PolicyChanged{Version: 1})
+			if err := f.take(proposed); (err == nil) != c.want || err != nil && !errors.Is(err, deletion.ErrPolicy) {
+				t.Errorf("a reader: %v", err)
+			}
+			if err := f.take(changed); (err == nil) != c.want {
+				t.Errorf("a reader, in force: %v", err)
+			}
+			if err := w.append(proposed, changed); (err == nil) != c.want || err != nil && !errors.Is(err, deletion.ErrPolicy) {
+				t.Errorf("the write side: %v", err)
+			}
+			// What was proposed before it was known what to expect is not put in force either.
+			w = begin(t)
+			w.must(proposed)
+			w.genesis = c.genesis
+			if err := w.append(changed); (err == nil) != c.want {
+				t.Errorf("in force: %v", err)
+			}
+		})
+	}
+}
+
+// A catalogue is not opened as another one.
+func TestGenesisAtTheStart(t *testing.T) {
+	t.Parallel()
+	w := begin(t)
+	for _, at := range []string{"before", "after"} {
+		for env, want := range map[string]bool{"": true, environment: true, "production-eu": at == "before"} {
+			if err := (deletion.Genesis{Environment: env}).Check(w); (err == nil) != want {
+				t.Errorf("%q, %s the first policy: %v", env, at, err)
+			}
+		}
+		if at == "before" {
+			w.adopt(w.quick())
+		}
+	}
+	// Later policies have other keys.
+	w.genesis = deletion.Genesis{Environment: environment, Keys: []string{"0"}}
+	policy := w.quick()
+	policy.Roster = policy.Roster[1:]
+	if _, _, err := w.engine.Propose(context.Background(), events.PolicyProposed{Author: "boss", Reason: "a test", Policy: policy}); err != nil {
+		t.Error(err)
+	}
+}
