@@ -99,7 +99,9 @@ func evolveDoor(s State, payload events.Payload, at events.Mark) error {
 	case events.DoorHalted:
 		door.Halt, door.Halted, door.Last, door.Open = p, at, at, nil
 	case events.DoorReopened:
-		door.Halt, door.Halted = events.DoorHalted{}, events.Mark{}
+		// Who lifts a halt has looked: a restoration that could not be applied to its end
+		// does not hold the door for ever.
+		door.Halt, door.Halted, door.Held = events.DoorHalted{}, events.Mark{}, nil
 	case events.DoorHeld:
 		if !slices.Contains(door.Held, p.Restoration) {
 			door.Held = append(slices.Clip(door.Held), p.Restoration)

@@ -37,7 +37,8 @@ type DoorHalted struct {
 	Detail string    `json:"detail,omitzero"`
 }
 
-// DoorReopened lifts a halt. The plans it has killed stay dead.
+// DoorReopened lifts a halt, and what restorations hold that were begun before. The plans
+// it has killed stay dead.
 type DoorReopened struct {
 	Approval Approval `json:"approval"` // its hash names the halt: HaltHash
 	Reason   string   `json:"reason"`

@@ -13,6 +13,7 @@ import (
 
 	"tenantcatalogue/catalogue/catalogtest"
 	"tenantcatalogue/catalogue/deletion/deletiontest"
+	"tenantcatalogue/catalogue/deletion/people"
 	"tenantcatalogue/events"
 	"tenantcatalogue/events/eventtest"
 	"tenantcatalogue/projectors"
@@ -220,7 +221,7 @@ func TestForgedRule(t *testing.T) {
 	w.Govern()
 	w.People(1, 2)
 	policy := events.TheOne(events.AggregatePolicy)
-	looser := deletiontest.QuickPolicy(w.Keys.Roster(events.TimeOf(time.Date(2023, 1, 1, 0, 0, 0, 0, time.UTC))))
+	looser := people.QuickPolicy(w.Keys.Roster(events.TimeOf(time.Date(2023, 1, 1, 0, 0, 0, 0, time.UTC))))
 	looser.DeactivatedFor, looser.Budget.Day = 0, 1<<30
 	w.Forge(w.Event(policy, events.PolicyProposed{Version: 2, Author: "eve", Reason: "forged", Policy: looser}))
 	w.Forge(w.Event(policy, events.PolicyChanged{Version: 2}))

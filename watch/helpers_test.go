@@ -13,7 +13,7 @@ import (
 	"tenantcatalogue/catalogue"
 	"tenantcatalogue/catalogue/catalogtest"
 	"tenantcatalogue/catalogue/deletion"
-	"tenantcatalogue/catalogue/deletion/deletiontest"
+	"tenantcatalogue/catalogue/deletion/people"
 	"tenantcatalogue/events"
 	"tenantcatalogue/events/eventtest"
 	"tenantcatalogue/watch"
@@ -25,7 +25,7 @@ type rig struct {
 	log     eventtest.Log
 	service *catalogue.Service
 	engine  *deletion.Engine
-	keys    deletiontest.Keys
+	keys    people.Keys
 	stones  int
 
 	mu   sync.Mutex
@@ -35,7 +35,7 @@ type rig struct {
 
 func newRig(t testing.TB, log eventtest.Log) *rig {
 	t.Helper()
-	r := &rig{t: t, log: log, now: catalogtest.Start, keys: deletiontest.NewKeys("ana", "ben", "cleo")}
+	r := &rig{t: t, log: log, now: catalogtest.Start, keys: people.NewKeys("ana", "ben", "cleo")}
 	service, err := catalogue.Open(t.Context(), catalogue.Config{
 		Log: log, Store: catalogtest.NewStore(), Seal: catalogtest.Seal{}, Clock: r.clock, Guard: deletion.Guard{},
 	})
@@ -106,7 +106,7 @@ func (r *rig) tick() {
 // adopt puts a first policy in force.
 func (r *rig) adopt(b events.Budget) {
 	r.t.Helper()
-	p := deletiontest.QuickPolicy(r.keys.Roster(events.TimeOf(catalogtest.Start).Add(365 * 24 * time.Hour)))
+	p := people.QuickPolicy(r.keys.Roster(events.TimeOf(catalogtest.Start).Add(365 * 24 * time.Hour)))
 	p.Budget = b
 	changed, _, err := r.engine.Propose(context.Background(), events.PolicyProposed{Author: "boss", Reason: "a test", Policy: p})
 	if err != nil || !changed {

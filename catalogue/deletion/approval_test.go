@@ -10,7 +10,7 @@ import (
 
 	"tenantcatalogue/catalogue"
 	"tenantcatalogue/catalogue/deletion"
-	"tenantcatalogue/catalogue/deletion/deletiontest"
+	"tenantcatalogue/catalogue/deletion/people"
 	"tenantcatalogue/events"
 )
 
@@ -19,8 +19,8 @@ func TestApprovalsThatDoNotCount(t *testing.T) {
 	type signing struct {
 		w *world
 		p deletion.Planned
-		c deletiontest.Consent
-		k deletiontest.Keys
+		c people.Consent
+		k people.Keys
 	}
 	for name, c := range map[string]struct {
 		change func(s *signing)
@@ -55,7 +55,7 @@ func TestApprovalsThatDoNotCount(t *testing.T) {
 			t.Parallel()
 			w := governed(t, 10)
 			p := w.plan(w.ask(upTo(10)...))
-			s := &signing{w: w, p: p, k: deletiontest.NewKeys("ana", "ben", "eve", "author", "analyst"), c: deletiontest.Consent{
+			s := &signing{w: w, p: p, k: people.NewKeys("ana", "ben", "eve", "author", "analyst"), c: people.Consent{
 				Person: "ana", Action: deletion.ActionDelete, Environment: environment, Hash: p.Hash, First: 1, Last: len(p.Deletion.Waves),
 				Sentence: deletion.Sentence(p.Deletion, 1, len(p.Deletion.Waves)), Now: w.now, N: 1,
 			}}
@@ -131,18 +131,18 @@ func TestApprovalCountsOnce(t *testing.T) {
 func TestTwoKeysOfOnePersonCountOnce(t *testing.T) {
 	t.Parallel()
 	w := governed(t, 10)
-	second := deletiontest.NewKeys("ana's second")["ana's second"]
+	second := people.NewKeys("ana's second")["ana's second"]
 	policy := w.quick()
 	policy.Caps = []uint32{1, 1000}
 	w.adopt(policy)
-	more := deletiontest.Keys{"ana": second}.Roster(w.now.Add(time.Hour))
+	more := people.Keys{"ana": second}.Roster(w.now.Add(time.Hour))
 	policy.Roster = append(policy.Roster, more...)
 	w.loosen(policy)
 	p := w.plan(w.ask(upTo(10)...))
 	if err := w.approve(p, "ana"); err != nil {
 		t.Fatal(err)
 	}
-	a := deletiontest.Keys{"ana": second}.ApprovePlan("ana", p.ID, p.Deletion, w.now, 99)
+	a := people.Keys{"ana": second}.ApprovePlan("ana", p.ID, p.Deletion, w.now, 99)
 	if err := w.engine.Approve(t.Context(), p.ID, a); err != nil {
 		t.Fatal(err)
 	}
@@ -187,7 +187,7 @@ func TestApprovalOfSomeWaves(t *testing.T) {
 	p := w.plan(w.ask(upTo(30)...))
 	approve := func(first, last int) {
 		w.ids++
-		a := w.keys.Approve(deletiontest.Consent{
+		a := w.keys.Approve(people.Consent{
 			Person: "ana", Action: deletion.ActionDelete, Environment: environment, Hash: p.Hash, First: first, Last: last,
 			Sentence: deletion.Sentence(p.Deletion, first, last), Now: w.now, N: w.ids,
 		})

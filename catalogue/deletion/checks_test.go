@@ -11,7 +11,7 @@ import (
 
 	"tenantcatalogue/catalogue"
 	"tenantcatalogue/catalogue/deletion"
-	"tenantcatalogue/catalogue/deletion/deletiontest"
+	"tenantcatalogue/catalogue/deletion/people"
 	"tenantcatalogue/events"
 )
 
@@ -156,7 +156,7 @@ func TestApproverConfirmsNothing(t *testing.T) {
 	a := w.ask(2)
 	a.Owner = accountID(2)
 	p := w.plan(a)
-	err := w.engine.Confirm(t.Context(), p.ID, events.DeletionConfirmed{Owner: a.Owner, By: "user_9", Approval: w.keys.Approve(deletiontest.Consent{
+	err := w.engine.Confirm(t.Context(), p.ID, events.DeletionConfirmed{Owner: a.Owner, By: "user_9", Approval: w.keys.Approve(people.Consent{
 		Person: "ana", Action: deletion.ActionOwner, Environment: environment, Hash: p.Hash, Sentence: deletion.OwnerSentence(p.Deletion), Now: w.now, N: 1,
 	})})
 	mustSay(t, "by an approver", err, "of ana is not on the roster")

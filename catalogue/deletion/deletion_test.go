@@ -8,7 +8,7 @@ import (
 
 	"tenantcatalogue/catalogue"
 	"tenantcatalogue/catalogue/deletion"
-	"tenantcatalogue/catalogue/deletion/deletiontest"
+	"tenantcatalogue/catalogue/deletion/people"
 	"tenantcatalogue/events"
 )
 
@@ -73,7 +73,7 @@ func (w *world) liftLien(n int, actor string) error {
 	}
 	lien := liens.Liens[0]
 	w.ids++
-	e := w.event(events.OfLiens(tenantID(n)), events.LienLifted{Matter: lien.Matter, Approval: w.keys.Approve(deletiontest.Consent{
+	e := w.event(events.OfLiens(tenantID(n)), events.LienLifted{Matter: lien.Matter, Approval: w.keys.Approve(people.Consent{
 		Person: "ana", Action: deletion.ActionLien, Environment: environment, Hash: deletion.LienHash(tenantID(n), lien),
 		Sentence: deletion.LienSentence(tenantID(n), lien), Now: w.now, N: w.ids,
 	})})

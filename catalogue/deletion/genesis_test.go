@@ -6,7 +6,7 @@ import (
 	"testing"
 
 	"tenantcatalogue/catalogue/deletion"
-	"tenantcatalogue/catalogue/deletion/deletiontest"
+	"tenantcatalogue/catalogue/deletion/people"
 	"tenantcatalogue/events"
 )
 
@@ -14,12 +14,12 @@ import (
 func TestGenesis(t *testing.T) {
 	t.Parallel()
 	keys := func(persons ...string) (ids []string) {
-		for _, m := range deletiontest.NewKeys(persons...).Roster(1) {
+		for _, m := range people.NewKeys(persons...).Roster(1) {
 			ids = append(ids, deletion.KeyID(m.Key))
 		}
 		return ids
 	}
-	everybody := keys("dora", "cleo", "ben", "ana", deletiontest.Portal)
+	everybody := keys("dora", "cleo", "ben", "ana", people.Portal)
 	for name, c := range map[string]struct {
 		genesis deletion.Genesis
 		want    bool
@@ -30,7 +30,7 @@ func TestGenesis(t *testing.T) {
 		"the keys":                  {deletion.Genesis{Environment: environment, Keys: everybody}, true},
 		"a key more than expected":  {deletion.Genesis{Keys: keys("dora", "cleo", "ben", "ana")}, false},
 		"a key less than expected":  {deletion.Genesis{Keys: append(keys("eve"), everybody...)}, false},
-		"another key than expected": {deletion.Genesis{Keys: keys("eve", "cleo", "ben", "ana", deletiontest.Portal)}, false},
+		"another key than expected": {deletion.Genesis{Keys: keys("eve", "cleo", "ben", "ana", people.Portal)}, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"tenantcatalogue/catalogue/deletion"
-	"tenantcatalogue/catalogue/deletion/deletiontest"
+	"tenantcatalogue/catalogue/deletion/people"
 	"tenantcatalogue/events"
 )
 
@@ -97,7 +97,7 @@ func (w *world) lift() {
 	}
 }
 
-func (w *world) reopen(person, actor string, spoil func(*deletiontest.Consent)) error {
+func (w *world) reopen(person, actor string, spoil func(*people.Consent)) error {
 	door, err := deletion.DoorOf(w)
 	if err != nil {
 		w.t.Fatal(err)
@@ -107,7 +107,7 @@ func (w *world) reopen(person, actor string, spoil func(*deletiontest.Consent)) 
 		w.t.Fatal(err)
 	}
 	w.ids++
-	c := deletiontest.Consent{
+	c := people.Consent{
 		Person: person, Action: deletion.ActionReopen, Environment: environment, Hash: deletion.HaltHash(door.Halted),
 		Sentence: deletion.ReopenSentence(policy.Policy, door.Halted), Now: w.now, N: w.ids,
 	}
@@ -127,13 +127,13 @@ func TestHaltIsLiftedWithApproval(t *testing.T) {
 	w.halt() // the second is the one to lift
 	for name, c := range map[string]struct {
 		person, actor string
-		spoil         func(*deletiontest.Consent)
+		spoil         func(*people.Consent)
 	}{
 		"by whoever asks": {"ana", "ana", nil},
 		"spelt otherwise": {"ana", "Ana", nil},
-		"another halt":    {"ana", "oncall", func(c *deletiontest.Consent) { c.Hash = deletion.HaltHash(events.Mark{Seq: 1}) }},
-		"another action":  {"ana", "oncall", func(c *deletiontest.Consent) { c.Action = deletion.ActionDelete }},
-		"no sentence":     {"ana", "oncall", func(c *deletiontest.Consent) { c.Sentence = "" }},
+		"another halt":    {"ana", "oncall", func(c *people.Consent) { c.Hash = deletion.HaltHash(events.Mark{Seq: 1}) }},
+		"another action":  {"ana", "oncall", func(c *people.Consent) { c.Action = deletion.ActionDelete }},
+		"no sentence":     {"ana", "oncall", func(c *people.Consent) { c.Sentence = "" }},
 	} {
 		if err := w.reopen(c.person, c.actor, c.spoil); !errors.Is(err, deletion.ErrApproval) {
 			t.Errorf("%s: %v", name, err)

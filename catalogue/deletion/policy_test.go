@@ -10,7 +10,7 @@ import (
 
 	"tenantcatalogue/catalogue"
 	"tenantcatalogue/catalogue/deletion"
-	"tenantcatalogue/catalogue/deletion/deletiontest"
+	"tenantcatalogue/catalogue/deletion/people"
 	"tenantcatalogue/events"
 )
 
@@ -34,7 +34,7 @@ func (w *world) loosen(p events.Policy) {
 		w.t.Fatal(err)
 	}
 	for i, person := range []string{"ana", "ben", "cleo"}[:inForce.Policy.Change.Approvals] {
-		a := w.keys.Approve(deletiontest.Consent{
+		a := w.keys.Approve(people.Consent{
 			Person: person, Action: deletion.ActionPolicy, Environment: environment, Hash: hash,
 			Sentence: deletion.PolicySentence(o.Proposed), Now: w.now, N: uint64(i),
 		})
@@ -100,7 +100,7 @@ func TestPolicyIsLoosenedSlowly(t *testing.T) {
 			t.Fatal(err)
 		}
 		w.ids++
-		return w.keys.Approve(deletiontest.Consent{
+		return w.keys.Approve(people.Consent{
 			Person: person, Action: deletion.ActionPolicy, Environment: environment, Hash: hash, Sentence: deletion.PolicySentence(o.Proposed), Now: w.now, N: w.ids,
 		})
 	}
@@ -169,13 +169,13 @@ func TestLooser(t *testing.T) {
 		"checks":              func(p *events.Policy) { p.Checks = nil },
 		"approvals of change": func(p *events.Policy) { p.Change.Approvals-- },
 		"delay of change":     func(p *events.Policy) { p.Change.Delay-- },
-		"another key":         func(p *events.Policy) { p.Roster = append(p.Roster, deletiontest.NewKeys("eve").Roster(1)...) },
+		"another key":         func(p *events.Policy) { p.Roster = append(p.Roster, people.NewKeys("eve").Roster(1)...) },
 		"longer key":          func(p *events.Policy) { p.Roster = slices.Clone(p.Roster); p.Roster[0].Expires++ },
 		"another's key":       func(p *events.Policy) { p.Roster = slices.Clone(p.Roster); p.Roster[0].Person = "eve" },
 		"portal's key":        func(p *events.Policy) { p.Roster = slices.Clone(p.Roster); p.Roster[0].Role = events.RosterPortal },
 		"a person's new key": func(p *events.Policy) {
 			p.Roster = slices.Clone(p.Roster)
-			p.Roster[0].Key = deletiontest.NewKeys("eve").Roster(1)[0].Key
+			p.Roster[0].Key = people.NewKeys("eve").Roster(1)[0].Key
 		},
 		"environment": func(p *events.Policy) { p.Environment = "other" },
 	} {

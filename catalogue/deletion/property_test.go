@@ -11,7 +11,7 @@ import (
 
 	"tenantcatalogue/catalogue"
 	"tenantcatalogue/catalogue/deletion"
-	"tenantcatalogue/catalogue/deletion/deletiontest"
+	"tenantcatalogue/catalogue/deletion/people"
 	"tenantcatalogue/events"
 )
 
@@ -89,11 +89,11 @@ func (w *world) forged(t *rapid.T) []events.Event {
 	if err != nil {
 		t.Fatal(err)
 	}
-	mine := deletiontest.NewKeys("eve")["eve"]
-	theirs := rapid.SampledFrom([]string{"ana", deletiontest.Portal}).Draw(t, "name")
-	fake := deletiontest.Keys{theirs: mine}.ApprovePlan(theirs, id, plan, w.recorded, 1)
+	mine := people.NewKeys("eve")["eve"]
+	theirs := rapid.SampledFrom([]string{"ana", people.Portal}).Draw(t, "name")
+	fake := people.Keys{theirs: mine}.ApprovePlan(theirs, id, plan, w.recorded, 1)
 	roster := w.quick()
-	roster.Roster = deletiontest.NewKeys("eve", "eva", "evi").Roster(w.now.Add(1000 * time.Hour))
+	roster.Roster = people.NewKeys("eve", "eva", "evi").Roster(w.now.Add(1000 * time.Hour))
 	switch rapid.IntRange(0, 9).Draw(t, "what") {
 	case 0:
 		return []events.Event{

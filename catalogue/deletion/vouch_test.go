@@ -9,7 +9,7 @@ import (
 
 	"tenantcatalogue/catalogue"
 	"tenantcatalogue/catalogue/deletion"
-	"tenantcatalogue/catalogue/deletion/deletiontest"
+	"tenantcatalogue/catalogue/deletion/people"
 	"tenantcatalogue/events"
 )
 
@@ -184,7 +184,7 @@ func TestVouch(t *testing.T) {
 			u.d.Executor = "Ben"
 			u.put(events.OfDeletion(u.p.ID), u.d)
 		}, event: func(u *under) events.Event { return u.ofPlan(u.approval("ben")) }, want: "ben is author"},
-		"approved by the portal": {event: func(u *under) events.Event { return u.ofPlan(u.approval(deletiontest.Portal)) }, want: "is not on the roster"},
+		"approved by the portal": {event: func(u *under) events.Event { return u.ofPlan(u.approval(people.Portal)) }, want: "is not on the roster"},
 		"approved twice with a nonce": {started: true, event: func(u *under) events.Event {
 			again := u.approval("ben")
 			again.Approval.Nonce = u.d.Approvals[0].Approval.Nonce

@@ -11,7 +11,7 @@ import (
 	"tenantcatalogue/catalogue"
 	"tenantcatalogue/catalogue/catalogtest"
 	"tenantcatalogue/catalogue/deletion"
-	"tenantcatalogue/catalogue/deletion/deletiontest"
+	"tenantcatalogue/catalogue/deletion/people"
 	"tenantcatalogue/events"
 )
 
@@ -30,7 +30,7 @@ type world struct {
 	register *deletion.Register
 	genesis  deletion.Genesis
 	engine   *deletion.Engine
-	keys     deletiontest.Keys
+	keys     people.Keys
 	now      events.Time // of the wall clock
 	recorded events.Time // the last: like the Service's it never runs backwards
 	seq      events.Seq
@@ -44,14 +44,14 @@ type world struct {
 	before    func(unit []events.Event) error // may refuse, or let things happen before, an append
 }
 
-const environment = deletiontest.Environment
+const environment = people.Environment
 
 // begin is a world without a policy.
 func begin(t tester) *world {
 	t.Helper()
 	w := &world{
 		t: t, seen: map[events.EventID]bool{}, facts: catalogtest.NewFacts(), register: deletion.NewRegister(),
-		keys: deletiontest.NewKeys("ana", "ben", "cleo", "dora", deletiontest.Portal), now: events.TimeOf(catalogtest.Start),
+		keys: people.NewKeys("ana", "ben", "cleo", "dora", people.Portal), now: events.TimeOf(catalogtest.Start),
 		rehearsal: events.DeletionRehearsed{Passed: true, Evidence: make([]byte, 32)},
 	}
 	w.engine = deletion.New(deletion.Config{
@@ -81,7 +81,7 @@ func governed(t tester, tenants int) *world {
 }
 
 func (w *world) quick() events.Policy {
-	return deletiontest.QuickPolicy(w.keys.Roster(events.TimeOf(catalogtest.Start).Add(365 * 24 * time.Hour)))
+	return people.QuickPolicy(w.keys.Roster(events.TimeOf(catalogtest.Start).Add(365 * 24 * time.Hour)))
 }
 
 // adopt puts a policy in force, the first or a stricter one.
@@ -325,8 +325,8 @@ func (w *world) plan(a deletion.Ask) deletion.Planned {
 // confirm is the portal's word that an owner has confirmed.
 func (w *world) confirm(p deletion.Planned, owner events.AccountID) error {
 	w.ids++
-	return w.engine.Confirm(context.Background(), p.ID, events.DeletionConfirmed{Owner: owner, By: "user_9", Approval: w.keys.Approve(deletiontest.Consent{
-		Person: deletiontest.Portal, Action: deletion.ActionOwner, Environment: environment, Hash: p.Hash,
+	return w.engine.Confirm(context.Background(), p.ID, events.DeletionConfirmed{Owner: owner, By: "user_9", Approval: w.keys.Approve(people.Consent{
+		Person: people.Portal, Action: deletion.ActionOwner, Environment: environment, Hash: p.Hash,
 		Sentence: deletion.OwnerSentence(p.Deletion), Now: w.now, N: w.ids,
 	})})
 }

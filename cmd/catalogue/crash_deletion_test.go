@@ -14,20 +14,20 @@ import (
 	"github.com/nats-io/nats.go"
 
 	"tenantcatalogue/catalogue/deletion"
-	"tenantcatalogue/catalogue/deletion/deletiontest"
+	"tenantcatalogue/catalogue/deletion/people"
 	"tenantcatalogue/cmd/internal/daemon"
 	"tenantcatalogue/events"
 )
 
 // inside opens a catalogue that no daemon has open, lets f work on it, and closes it.
-func inside(t *testing.T, data string, f func(ctx context.Context, sys *daemon.System, crew *deletiontest.Crew) error) {
+func inside(t *testing.T, data string, f func(ctx context.Context, sys *daemon.System, crew *people.Crew) error) {
 	t.Helper()
 	ctx := t.Context()
 	sys, err := daemon.Open(ctx, daemon.Config{DataDir: data, Stepped: true})
 	if err != nil {
 		t.Fatal(err)
 	}
-	err = f(ctx, sys, deletiontest.NewCrew(sys.Deletions(), sys.Clock))
+	err = f(ctx, sys, people.NewCrew(sys.Deletions(), sys.Clock))
 	if err := errors.Join(err, sys.Close(ctx)); err != nil {
 		t.Fatal(err)
 	}
@@ -52,7 +52,7 @@ func startedFixture(t *testing.T, data string, tenants int) (id events.PlanID) {
 	if err := c.stop(); err != nil {
 		t.Fatal(err)
 	}
-	inside(t, data, func(ctx context.Context, sys *daemon.System, crew *deletiontest.Crew) error {
+	inside(t, data, func(ctx context.Context, sys *daemon.System, crew *people.Crew) error {
 		ask, err := crew.TakeOut(ctx, sys.Service, events.DeriveID[events.RunID]("crash"), fixtureList(tenants-1)...)
 		if err != nil {
 			return err
@@ -121,7 +121,7 @@ func TestKilledWhileDeleting(t *testing.T) {
 		time.Sleep(rand.N(20 * time.Millisecond)) // the moment of the crash
 		c.kill()
 		gone := 0
-		inside(t, data, func(_ context.Context, sys *daemon.System, _ *deletiontest.Crew) error {
+		inside(t, data, func(_ context.Context, sys *daemon.System, _ *people.Crew) error {
 			d, err := sys.Deletions().Deletion(t.Context(), id)
 			gone = len(d.Checked)
 			return err
@@ -163,7 +163,7 @@ func TestKilledAndHalted(t *testing.T) {
 	c := mustStart(t, data)
 	<-awaitEvent(t, c, "door.>", events.DoorPassed{}.EventType(), 2)
 	c.kill()
-	inside(t, data, func(ctx context.Context, sys *daemon.System, _ *deletiontest.Crew) error {
+	inside(t, data, func(ctx context.Context, sys *daemon.System, _ *people.Crew) error {
 		return sys.Deletions().Halt(ctx, "user_oncall", events.DoorHalted{Cause: events.HaltByPerson})
 	})
 	c = mustStart(t, data)

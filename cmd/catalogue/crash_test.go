@@ -18,7 +18,7 @@ import (
 	"github.com/nats-io/nats.go"
 
 	"tenantcatalogue/catalogue/client"
-	"tenantcatalogue/catalogue/deletion/deletiontest"
+	"tenantcatalogue/catalogue/deletion/people"
 	"tenantcatalogue/cmd/internal/daemon"
 	"tenantcatalogue/events"
 	"tenantcatalogue/replay/restore"
@@ -286,7 +286,7 @@ func planFixture(t *testing.T, data string, tenants int) string {
 		t.Fatal(err)
 	}
 	bad := events.DeriveID[events.RunID]("crash")
-	inside(t, data, func(ctx context.Context, sys *daemon.System, crew *deletiontest.Crew) error {
+	inside(t, data, func(ctx context.Context, sys *daemon.System, crew *people.Crew) error {
 		return crew.DeleteTenants(ctx, sys.Service, bad, fixtureList(tenants-1)...)
 	})
 	c = mustStart(t, data)

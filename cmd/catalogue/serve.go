@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
 
+	"tenantcatalogue/catalogue/deletion"
 	"tenantcatalogue/cmd/internal/api"
 	"tenantcatalogue/cmd/internal/auth"
 	"tenantcatalogue/cmd/internal/daemon"
@@ -28,6 +29,7 @@ const drainTime = 20 * time.Second
 type serveFlags struct {
 	data, natsListen, http string
 	hosts                  []string
+	genesis                deletion.Genesis
 	webhooks               []string
 	verifyEvery            time.Duration
 	external               externalFlags
@@ -55,6 +57,8 @@ taken. A second one kills it; what was acknowledged is durable all the same.`,
 	flags.StringVar(&f.natsListen, "nats-listen", "127.0.0.1:4222", "where NATS clients connect; port 0 picks one")
 	flags.StringVar(&f.http, "http", "127.0.0.1:8080", "where HTTP clients connect; port 0 picks one")
 	flags.StringSliceVar(&f.hosts, "http-host", nil, "a name that HTTP clients call it by, beside localhost; others are refused")
+	flags.StringVar(&f.genesis.Environment, "environment", "", "which catalogue this is, e.g. production-eu: policies and plans of another are refused (default: what the first policy says)")
+	flags.StringSliceVar(&f.genesis.Keys, "first-key", nil, "id of a key on the roster of the first policy, of which there may be no others; may be given several times (default: any)")
 	flags.StringSliceVar(&f.webhooks, "alarm-webhook", nil, "http or https URL that alarms about deletions are posted to; may be given several times")
 	flags.DurationVar(&f.verifyEvery, "verify-every", 24*time.Hour, "how often the views are held against the log, from the last time on; 0: only when verify is asked for")
 	f.external.flags(cmd)
@@ -83,7 +87,7 @@ func (a *app) runServe(ctx context.Context, f serveFlags) (err error) {
 	}
 	logger := newLogger(a.Err)
 	sys, err := daemon.Open(ctx, daemon.Config{
-		DataDir: data, NATSListen: f.natsListen, External: external, Webhooks: f.webhooks, VerifyEvery: f.verifyEvery, Logger: logger,
+		DataDir: data, NATSListen: f.natsListen, External: external, Genesis: f.genesis, Webhooks: f.webhooks, VerifyEvery: f.verifyEvery, Logger: logger,
 	})
 	if err != nil {
 		return err

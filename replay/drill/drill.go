@@ -18,7 +18,7 @@ import (
 
 	"tenantcatalogue/catalogue"
 	"tenantcatalogue/catalogue/deletion"
-	"tenantcatalogue/catalogue/deletion/deletiontest"
+	"tenantcatalogue/catalogue/deletion/people"
 	"tenantcatalogue/events"
 	"tenantcatalogue/projectors"
 	"tenantcatalogue/projectors/viewdb"
@@ -209,7 +209,7 @@ type run struct {
 	cfg    Config
 	tell   Tell
 	job    *job
-	crew   *deletiontest.Crew
+	crew   *people.Crew
 	health *product  // nil: nobody is asked
 	marked time.Time // the last tick
 	report Report
@@ -223,7 +223,7 @@ func Run(ctx context.Context, sys System, cfg Config, tell Tell) (Report, error)
 	}
 	r := &run{sys: sys, cfg: cfg, tell: tell, job: newJob(cfg)}
 	r.report = Report{Tenants: cfg.Tenants, Seed: cfg.Seed}
-	r.crew = deletiontest.NewCrew(sys.Deletions, sys.Clock.Now)
+	r.crew = people.NewCrew(sys.Deletions, sys.Clock.Now)
 	if cfg.Halt {
 		health, err := r.startProduct(ctx)
 		if err != nil {

@@ -6,7 +6,7 @@ import (
 	"time"
 
 	"tenantcatalogue/catalogue/deletion"
-	"tenantcatalogue/catalogue/deletion/deletiontest"
+	"tenantcatalogue/catalogue/deletion/people"
 	"tenantcatalogue/events"
 	"tenantcatalogue/projectors/tenants"
 	"tenantcatalogue/projectors/viewdb"
@@ -37,7 +37,7 @@ func (r *run) rightRun(ctx context.Context) error {
 // ask is what the campaign asks for.
 func (r *run) ask(kind events.DeletionKind, run events.RunID) deletion.Ask {
 	return deletion.Ask{
-		Kind: kind, Author: deletiontest.Author, Submitter: deletiontest.Author, Supplier: "campaign",
+		Kind: kind, Author: people.Author, Submitter: people.Author, Supplier: "campaign",
 		Run: run, Reason: "the app is part of the product now",
 	}
 }
@@ -234,7 +234,7 @@ func (r *run) meanwhile(ctx context.Context, step deletion.Step) error {
 	for owners.Count < len(r.job.leaving)*step.Wave/max(1, step.Waves-1) {
 		t := r.job.leaving[owners.Count]
 		err := r.crew.Delete(ctx, deletion.Ask{
-			Kind: events.DeletionOfTenants, Author: fmt.Sprintf("user-%d", t.n), Submitter: deletiontest.Portal, Supplier: "owner", Owner: t.account,
+			Kind: events.DeletionOfTenants, Author: fmt.Sprintf("user-%d", t.n), Submitter: people.Portal, Supplier: "owner", Owner: t.account,
 			Reason: "closed by its owner", Expected: 1, Targets: []deletion.Asked{t.listed()},
 		})
 		if err != nil {

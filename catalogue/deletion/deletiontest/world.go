@@ -1,3 +1,5 @@
+// Package deletiontest forges: it appends to a log what the rules of deletion allow and what
+// they do not.
 package deletiontest
 
 import (
@@ -11,6 +13,7 @@ import (
 	"tenantcatalogue/catalogue"
 	"tenantcatalogue/catalogue/catalogtest"
 	"tenantcatalogue/catalogue/deletion"
+	"tenantcatalogue/catalogue/deletion/people"
 	"tenantcatalogue/events"
 )
 
@@ -34,7 +37,7 @@ type World struct {
 	T      T
 	Log    Log
 	Engine *deletion.Engine
-	Keys   Keys
+	Keys   people.Keys
 	Facts  *catalogtest.Facts
 	// Refused are the events that may not stand where they do.
 	Refused map[events.Seq]error
@@ -48,7 +51,7 @@ type World struct {
 func NewWorld(t T, log Log) *World {
 	t.Helper()
 	w := &World{
-		T: t, Log: log, Keys: NewKeys("ana", "ben", Portal), Facts: catalogtest.NewFacts(), Refused: map[events.Seq]error{},
+		T: t, Log: log, Keys: people.NewKeys("ana", "ben", people.Portal), Facts: catalogtest.NewFacts(), Refused: map[events.Seq]error{},
 		now: events.TimeOf(catalogtest.Start),
 	}
 	w.Engine = deletion.New(deletion.Config{
@@ -68,7 +71,7 @@ func NewWorld(t T, log Log) *World {
 func (w *World) Govern() {
 	w.T.Helper()
 	roster := w.Keys.Roster(events.TimeOf(catalogtest.Start).Add(365 * 24 * time.Hour))
-	changed, _, err := w.Engine.Propose(context.Background(), events.PolicyProposed{Author: "boss", Reason: "a test", Policy: QuickPolicy(roster)})
+	changed, _, err := w.Engine.Propose(context.Background(), events.PolicyProposed{Author: "boss", Reason: "a test", Policy: people.QuickPolicy(roster)})
 	if err != nil || !changed {
 		w.T.Fatalf("the policy is not in force: %v", err)
 	}

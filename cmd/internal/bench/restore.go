@@ -12,7 +12,7 @@ import (
 
 	"tenantcatalogue/catalogue"
 	"tenantcatalogue/catalogue/deletion"
-	"tenantcatalogue/catalogue/deletion/deletiontest"
+	"tenantcatalogue/catalogue/deletion/people"
 	"tenantcatalogue/cmd/internal/daemon"
 	"tenantcatalogue/events"
 	"tenantcatalogue/projectors/history"
@@ -76,7 +76,7 @@ func (e *Env) wrongRun(ctx context.Context, sys *daemon.System) (run events.RunI
 	if err != nil {
 		return run, err
 	}
-	crew := deletiontest.NewCrew(sys.Deletions(), sys.Clock)
+	crew := people.NewCrew(sys.Deletions(), sys.Clock)
 	if err := crew.DeleteTenants(ctx, sys.Service, run, list...); err != nil {
 		return run, err
 	}

@@ -31,6 +31,7 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"tenantcatalogue/catalogue/deletion"
 	"tenantcatalogue/events/bus"
 )
 
@@ -61,6 +62,8 @@ type Config struct {
 	// Stepped leaves deletions to whoever steps through them, and time unmarked: a
 	// drill does both by itself.
 	Stepped bool
+	// Genesis is what the first policy of the log is held against.
+	Genesis deletion.Genesis
 	// Webhooks are http or https URLs that alarms are posted to.
 	Webhooks []string
 	// VerifyEvery is how often the views are verified, from the last time on; 0:

@@ -10,7 +10,7 @@ import (
 
 	"tenantcatalogue/catalogue"
 	"tenantcatalogue/catalogue/deletion"
-	"tenantcatalogue/catalogue/deletion/deletiontest"
+	"tenantcatalogue/catalogue/deletion/people"
 	"tenantcatalogue/cmd/internal/daemon"
 	"tenantcatalogue/events"
 	"tenantcatalogue/projectors"
@@ -51,7 +51,7 @@ func TestDeletion(t *testing.T) {
 		list = append(list, asked(name))
 	}
 	stays := publish(t, s, "stays")
-	crew := deletiontest.NewCrew(s.Deletions(), s.Clock)
+	crew := people.NewCrew(s.Deletions(), s.Clock)
 	run := events.DeriveID[events.RunID]("run")
 	if err := crew.DeleteTenants(t.Context(), s.Service, run, list...); err != nil {
 		t.Fatal(err)
@@ -77,8 +77,8 @@ func TestNoOtherDoor(t *testing.T) {
 	id := publish(t, s, "one")
 	for _, policy := range []bool{false, true} {
 		if policy {
-			crew := deletiontest.NewCrew(s.Deletions(), s.Clock)
-			if _, err := crew.Propose(t.Context(), deletiontest.QuickPolicy(crew.Roster()), "begin"); err != nil {
+			crew := people.NewCrew(s.Deletions(), s.Clock)
+			if _, err := crew.Propose(t.Context(), people.QuickPolicy(crew.Roster()), "begin"); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -103,8 +103,8 @@ func TestExecutorGoesOn(t *testing.T) {
 	dir := t.TempDir()
 	s := open(t, daemon.Config{DataDir: dir, Stepped: true})
 	id := publish(t, s, "one")
-	crew := deletiontest.NewCrew(s.Deletions(), s.Clock)
-	if _, err := crew.Propose(t.Context(), deletiontest.QuickPolicy(crew.Roster()), "begin"); err != nil {
+	crew := people.NewCrew(s.Deletions(), s.Clock)
+	if _, err := crew.Propose(t.Context(), people.QuickPolicy(crew.Roster()), "begin"); err != nil {
 		t.Fatal(err)
 	}
 	e := created("one")
@@ -113,7 +113,7 @@ func TestExecutorGoesOn(t *testing.T) {
 		t.Fatal(v.Err)
 	}
 	p, err := crew.Start(t.Context(), deletion.Ask{
-		Kind: events.DeletionOfTenants, Author: deletiontest.Author, Submitter: deletiontest.Author, Supplier: "analyst",
+		Kind: events.DeletionOfTenants, Author: people.Author, Submitter: people.Author, Supplier: "analyst",
 		Reason: "closed", Expected: 1, Targets: []deletion.Asked{asked("one")},
 	})
 	if err != nil {
@@ -160,8 +160,8 @@ func TestAlarmIsPosted(t *testing.T) {
 	defer receiver.Close()
 	s := open(t, daemon.Config{Stepped: true, Webhooks: []string{receiver.URL}})
 	id := publish(t, s, "one")
-	crew := deletiontest.NewCrew(s.Deletions(), s.Clock)
-	if _, err := crew.Propose(t.Context(), deletiontest.QuickPolicy(crew.Roster()), "begin"); err != nil {
+	crew := people.NewCrew(s.Deletions(), s.Clock)
+	if _, err := crew.Propose(t.Context(), people.QuickPolicy(crew.Roster()), "begin"); err != nil {
 		t.Fatal(err)
 	}
 	last, _, err := s.Log.LastOf(t.Context(), events.OfTenant(id))
@@ -208,4 +208,30 @@ func TestAlarmIsPosted(t *testing.T) {
 	if alarms[events.AlarmUnvouched] != 1 || halts[events.HaltMismatch] != 1 {
 		t.Errorf("counted: %v, %v", alarms, halts)
 	}
+}
+
+// TestGenesis holds the first policy against what the catalogue is said to be, and a data
+// directory, too.
+func TestGenesis(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	s := open(t, daemon.Config{DataDir: dir, Stepped: true, Genesis: deletion.Genesis{Environment: "production"}})
+	crew := people.NewCrew(s.Deletions(), s.Clock)
+	policy := people.QuickPolicy(crew.Roster())
+	if _, err := crew.Propose(t.Context(), policy, "begin"); !errors.Is(err, deletion.ErrPolicy) {
+		t.Errorf("a policy of another environment: %v", err)
+	}
+	policy.Environment = "production"
+	if _, err := crew.Propose(t.Context(), policy, "begin"); err != nil {
+		t.Fatal(err)
+	}
+	stop(t, s)
+	other, err := daemon.Open(t.Context(), daemon.Config{DataDir: dir, Stepped: true, Genesis: deletion.Genesis{Environment: "staging"}})
+	if !errors.Is(err, deletion.ErrPolicy) {
+		t.Errorf("a directory of another environment: %v", err)
+	}
+	if other != nil {
+		stop(t, other)
+	}
+	stop(t, open(t, daemon.Config{DataDir: dir, Stepped: true, Genesis: deletion.Genesis{Environment: "production"}}))
 }

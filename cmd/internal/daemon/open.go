@@ -42,7 +42,7 @@ func Open(ctx context.Context, cfg Config) (*System, error) {
 	}
 	cfg = cfg.withDefaults()
 	s := &System{
-		Clock: cfg.Clock, Logger: cfg.Logger, Homes: map[string]*viewdb.Home{}, done: make(chan struct{}),
+		Clock: cfg.Clock, Logger: cfg.Logger, genesis: cfg.Genesis, Homes: map[string]*viewdb.Home{}, done: make(chan struct{}),
 		Snapshots: replay.NewSnapshots(cfg.SnapshotBytes),
 	}
 	for _, step := range []func(context.Context, Config) error{
@@ -284,7 +284,11 @@ func (s *System) openService(ctx context.Context, cfg Config) error {
 	if err != nil {
 		return err
 	}
-	var guard catalogue.Guard = deletion.Guard{}
+	// An environment keeps its name: it need not be the last policy that is looked at.
+	if err := cfg.Genesis.Check(store.Begin()); err != nil {
+		return err
+	}
+	var guard catalogue.Guard = deletion.Guard{Genesis: cfg.Genesis}
 	if cfg.scratch != nil {
 		guard = cfg.scratch.guard
 	}

@@ -66,7 +66,7 @@ func (r *Rehearsal) open(ctx context.Context, s *System) error {
 	if err != nil {
 		return err
 	}
-	r.Service, err = catalogue.Open(ctx, catalogue.Config{Log: r.log, Store: store, Seal: s.Sealer, Clock: s.Clock, Guard: deletion.Guard{}})
+	r.Service, err = catalogue.Open(ctx, catalogue.Config{Log: r.log, Store: store, Seal: s.Sealer, Clock: s.Clock, Guard: deletion.Guard{Genesis: s.genesis}})
 	if err != nil {
 		return err
 	}

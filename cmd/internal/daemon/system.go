@@ -15,6 +15,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"tenantcatalogue/catalogue"
+	"tenantcatalogue/catalogue/deletion"
 	"tenantcatalogue/cmd/internal/auth"
 	"tenantcatalogue/events"
 	"tenantcatalogue/events/eventlog"
@@ -53,6 +54,7 @@ type System struct {
 	Logger   zerolog.Logger
 
 	proofs    proofFile
+	genesis   deletion.Genesis
 	watching  watching
 	executing sync.Mutex  // held while the executor appends
 	paused    atomic.Bool // the catalogue appends nothing of its own accord

@@ -6,7 +6,7 @@ import (
 
 	"tenantcatalogue/catalogue/client"
 	"tenantcatalogue/catalogue/deletion"
-	"tenantcatalogue/catalogue/deletion/deletiontest"
+	"tenantcatalogue/catalogue/deletion/people"
 	"tenantcatalogue/cmd/internal/api"
 	"tenantcatalogue/cmd/internal/daemon"
 	"tenantcatalogue/events"
@@ -19,8 +19,8 @@ func TestOwnersRequest(t *testing.T) {
 	r := start(t, daemon.Config{})
 	f := fixture("acme")
 	publish(t, r.connect(t), append(f.story(), f.event(0, events.TenantDeactivated{}))...)
-	crew := deletiontest.NewCrew(r.Deletions(), r.Clock)
-	if _, err := crew.Propose(t.Context(), deletiontest.QuickPolicy(crew.Roster()), "begin"); err != nil {
+	crew := people.NewCrew(r.Deletions(), r.Clock)
+	if _, err := crew.Propose(t.Context(), people.QuickPolicy(crew.Roster()), "begin"); err != nil {
 		t.Fatal(err)
 	}
 	req := api.DeletionPlanRequest{
@@ -35,8 +35,8 @@ func TestOwnersRequest(t *testing.T) {
 	if p := ask(t, portal, "catalogue.v1.deletion.plan", req, &d); p != nil {
 		t.Fatalf("%+v", p)
 	}
-	approval := crew.Keys.Approve(deletiontest.Consent{
-		Person: deletiontest.Portal, Action: d.ToSign.Action, Environment: d.ToSign.Environment, Hash: d.ToSign.Hash,
+	approval := crew.Keys.Approve(people.Consent{
+		Person: people.Portal, Action: d.ToSign.Action, Environment: d.ToSign.Environment, Hash: d.ToSign.Hash,
 		Sentence: d.ToSign.Sentence, Now: r.Now(), N: 1,
 	})
 	confirm := api.DeletionConfirmRequest{DeletionRequest: api.DeletionRequest{Plan: d.ID}, By: "user_owner", Approval: approval}

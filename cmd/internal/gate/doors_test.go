@@ -12,7 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/nats-io/nats.go"
 
-	"tenantcatalogue/catalogue/deletion/deletiontest"
+	"tenantcatalogue/catalogue/deletion/people"
 	"tenantcatalogue/cmd/internal/api"
 	"tenantcatalogue/cmd/internal/daemon"
 	"tenantcatalogue/cmd/internal/gate"
@@ -98,8 +98,8 @@ func TestNoOtherSubject(t *testing.T) {
 	nc := r.connect(t)
 	publish(t, nc, append(f.story(),
 		f.event(0, events.AppInstalled{App: events.DeriveID[events.AppID]("acme"), Name: "asset-tracker"}), f.event(0, events.TenantDeactivated{}))...)
-	crew := deletiontest.NewCrew(r.Deletions(), r.Clock)
-	if _, err := crew.Propose(t.Context(), deletiontest.QuickPolicy(crew.Roster()), "begin"); err != nil {
+	crew := people.NewCrew(r.Deletions(), r.Clock)
+	if _, err := crew.Propose(t.Context(), people.QuickPolicy(crew.Roster()), "begin"); err != nil {
 		t.Fatal(err)
 	}
 	_, before := r.tombstones(t)
@@ -140,8 +140,8 @@ func TestNoTombstoneByImport(t *testing.T) {
 		var before events.Seq
 		if !empty {
 			publish(t, r.connect(t), append(f.story(), f.event(0, events.TenantDeactivated{}))...)
-			crew := deletiontest.NewCrew(r.Deletions(), r.Clock)
-			if _, err := crew.Propose(t.Context(), deletiontest.QuickPolicy(crew.Roster()), "begin"); err != nil {
+			crew := people.NewCrew(r.Deletions(), r.Clock)
+			if _, err := crew.Propose(t.Context(), people.QuickPolicy(crew.Roster()), "begin"); err != nil {
 				t.Fatal(err)
 			}
 		}

@@ -11,7 +11,7 @@ import (
 
 	"tenantcatalogue/catalogue/client"
 	"tenantcatalogue/catalogue/deletion"
-	"tenantcatalogue/catalogue/deletion/deletiontest"
+	"tenantcatalogue/catalogue/deletion/people"
 	"tenantcatalogue/cmd/internal/api"
 	"tenantcatalogue/cmd/internal/auth"
 	"tenantcatalogue/cmd/internal/daemon"
@@ -164,7 +164,7 @@ func (f fixture) story() []events.Event {
 // tombstone stands.
 func (r *running) deleted(t *testing.T, f fixture, run events.RunID) events.Seq {
 	t.Helper()
-	crew := deletiontest.NewCrew(r.Deletions(), r.Clock)
+	crew := people.NewCrew(r.Deletions(), r.Clock)
 	line := deletion.Asked{ID: f.tenant().String(), Parent: f.account().String(), Name: string(f) + "-renamed.example.net"}
 	if err := crew.DeleteTenants(t.Context(), r.Service, run, line); err != nil {
 		t.Fatal(err)

@@ -12,13 +12,13 @@ import (
 	"tenantcatalogue/catalogue"
 	"tenantcatalogue/catalogue/client"
 	"tenantcatalogue/catalogue/deletion"
-	"tenantcatalogue/catalogue/deletion/deletiontest"
+	"tenantcatalogue/catalogue/deletion/people"
 	"tenantcatalogue/cmd/internal/api"
 	"tenantcatalogue/events"
 )
 
 // sign makes an approval of what a person is to sign, as the person's own program does.
-func sign(t *testing.T, crew *deletiontest.Crew, person string, what api.ToSign) events.Approval {
+func sign(t *testing.T, crew *people.Crew, person string, what api.ToSign) events.Approval {
 	t.Helper()
 	nonce := make([]byte, 16)
 	_, _ = rand.Read(nonce) // it never fails
@@ -34,10 +34,10 @@ func sign(t *testing.T, crew *deletiontest.Crew, person string, what api.ToSign)
 }
 
 // governed puts a policy in force over HTTP, and tenants out of service.
-func (r *running) governed(t *testing.T, list ...fixture) *deletiontest.Crew {
+func (r *running) governed(t *testing.T, list ...fixture) *people.Crew {
 	t.Helper()
 	crew := r.crew()
-	answer := r.do(t, r.post("/v1/policies", api.PolicyProposeRequest{Author: "ana", Reason: "begin", Policy: deletiontest.QuickPolicy(crew.Roster())}))
+	answer := r.do(t, r.post("/v1/policies", api.PolicyProposeRequest{Author: "ana", Reason: "begin", Policy: people.QuickPolicy(crew.Roster())}))
 	if out := read[api.PolicyProposeResponse](t, answer, 200); !out.Changed || out.InForce.Version != 1 {
 		t.Fatalf("%+v", out)
 	}
@@ -179,7 +179,7 @@ func TestWhoMayDelete(t *testing.T) {
 	for _, path := range []string{where + "/approvals", where + "/rehearse", where + "/run", where + "/withdraw", "/v1/halts/lift", "/v1/policies", "/v1/liens"} {
 		problem(t, r.do(t, as(r.post(path, map[string]string{}))), 403, client.ErrForbidden)
 	}
-	confirm := map[string]any{"by": "user_owner", "approval": sign(t, crew, deletiontest.Portal, *d.ToSign)}
+	confirm := map[string]any{"by": "user_owner", "approval": sign(t, crew, people.Portal, *d.ToSign)}
 	problem(t, r.do(t, as(r.post(where+"/confirm", confirm), "writer")), 403, client.ErrForbidden)
 	if now := read[api.Deletion](t, r.do(t, as(r.post(where+"/confirm", confirm))), 200); now.Confirmed != "user_owner" {
 		t.Errorf("%+v", now)

@@ -16,7 +16,7 @@ import (
 
 	"tenantcatalogue/catalogue/client"
 	"tenantcatalogue/catalogue/deletion"
-	"tenantcatalogue/catalogue/deletion/deletiontest"
+	"tenantcatalogue/catalogue/deletion/people"
 	"tenantcatalogue/cmd/internal/api"
 	"tenantcatalogue/cmd/internal/daemon"
 	"tenantcatalogue/cmd/internal/metrics"
@@ -318,7 +318,7 @@ func (r *running) publish(t *testing.T, list ...events.Event) []client.Verdict {
 }
 
 // crew are those who take deletions through the door.
-func (r *running) crew() *deletiontest.Crew { return deletiontest.NewCrew(r.Deletions(), r.Clock) }
+func (r *running) crew() *people.Crew { return people.NewCrew(r.Deletions(), r.Clock) }
 
 // line is the tenant, with its story, in a list of deletions.
 func (f fixture) line() deletion.Asked {

@@ -1,6 +1,7 @@
-// Package deletiontest has what tests of deletions need: persons with keys, and a policy
-// under which nothing has to wait.
-package deletiontest
+// Package people plays the persons of deletions, for drills, measurements and tests: they
+// have keys that everybody knows, a policy under which nothing has to wait, and take
+// deletions through the door.
+package people
 
 import (
 	"crypto/ed25519"

@@ -1,4 +1,4 @@
-package deletiontest
+package people
 
 import (
 	"context"
