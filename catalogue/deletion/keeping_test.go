@@ -91,9 +91,15 @@ func TestCountedTime(t *testing.T) {
 			}
 			ticks = append(ticks, ticks[len(ticks)-1].Add(gap))
 		}
-		for _, at := range ticks {
+		tick := func(at events.Time) {
 			if err := catalogue.Evolve(clock, events.Event{About: events.TheOne(events.AggregateClock), Payload: events.ClockTicked{}, RecordedTime: at}); err != nil {
 				t.Fatal(err)
+			}
+		}
+		for _, at := range ticks {
+			tick(at)
+			if r.IntN(50) == 0 {
+				tick(at - events.Time(r.Int64N(int64(60*aDay)))) // one that runs backwards is none
 			}
 		}
 		last := ticks[len(ticks)-1]
