@@ -133,8 +133,7 @@ var plans = []guard{
 	rulesPlan.never(`p.Executor == ""`, "a start by nobody"),
 	rulesPlan.ignores("r.fresh(d)", "a start without a rehearsal"),
 	rulesPlan.instead("return r.enough(d, 1, p.Executor)", "return nil", "a start without approvals"),
-	rulesPlan.never("d.Rehearsal.IsZero()", "no rehearsal"),
-	rulesPlan.never("!d.Rehearsed.Passed", "a rehearsal that has failed"),
+	rulesPlan.never("!d.Rehearsed.Passed", "no rehearsal, or one that has failed"),
 	rulesPlan.never("r.at.Time > d.Rehearsal.Time.Add(life)", "a rehearsal that is not fresh"),
 	rulesPlan.never(`d.Confirmed.By == ""`, "an owner who has not confirmed"),
 	rulesPlan.instead("return current(d.Confirmed.Approval, r.at.Time)", "return nil", "a confirmation that has expired"),
@@ -306,7 +305,7 @@ var lists = []guard{
 
 var targets = []guard{
 	check.instead("g.Vouch(f, e); err != nil || !e.Type().Tombstone()", "error(nil); err != nil || !e.Type().Tombstone()", "the write side asks the rules"),
-	check.instead("return restored(f, e, p)\n", "return nil\n", "the write side asks the rules of restorations"),
+	check.instead("return restored(f, e, p)\n", "_ = p\n\t\treturn nil\n", "the write side asks the rules of restorations"),
 	check.never("policy.Version == 0", "tombstones without a policy"),
 	check.instead("return CheckTarget(f, passage.Plan, d, from+int(e.Seq-passage.Mark.Seq)-1, e.RecordedTime)", "_ = from\n\treturn nil", "targets that have changed"),
 	check.never("head.Quarantined != 0", "a target that cannot be read"),
@@ -336,8 +335,8 @@ var targets = []guard{
 
 var clocks = []guard{
 	clock.instead("out -= min(s.For, max(0, t-s.At))", "_ = s", "a clock that jumps"),
-	clock.instead("until := min(now, c.Last+events.Time(catalogue.TickEvery))", "until := now", "a clock that jumps and does not tick"),
-	clock.instead("return max(0, c.counted(until)-c.counted(then))", "return now - then", "time that is skipped"),
+	clock.instead("until := min(now, c.Last+events.Time(catalogue.TickEvery))", "until := max(now, c.Last+events.Time(catalogue.TickEvery))", "a clock that jumps and does not tick"),
+	clock.instead("return max(0, c.counted(until)-c.counted(then))", "return max(0, until-then)", "time that is skipped"),
 	keeping.instead("k.Left == 0 && len(k.Liens) == 0", "k.Left == 0", "a lien beyond the retention"),
 	keeping.instead("k.Left == 0 && ", "", "the retention"),
 	keeping.never("c.policy.Version == 0", "a retention without a policy"),
