@@ -195,7 +195,7 @@ var policies = []guard{
 	rulesPolicy.ignores("CheckPolicy(p.Policy, r.at.Time)", "a policy that locks everybody out"),
 	rulesPolicy.instead("err == nil && !found", "false && !found", "approvals of no proposal"),
 	rulesPolicy.never("p.Approval.Person == o.Proposed.Author", "whoever proposes approves"),
-	rulesPolicy.instead("return verify(r.policy.Policy, ActionPolicy, p.Approval, hash, PolicySentence(o.Proposed), r.at.Time)", "return nil", "approvals of a policy that are not verified"),
+	rulesPolicy.instead("return verify(r.policy.Policy, ActionPolicy, p.Approval, hash, PolicySentence(o.Proposed), r.at.Time)", "_ = hash\n\treturn nil", "approvals of a policy that are not verified"),
 	rulesPolicy.never("p.Version != o.Proposed.Version || p.Version != r.policy.Version+1", "another version than the proposed"),
 	rulesPolicy.never("len(persons) < int(rule.Approvals)", "a looser policy without approvals").quickly(),
 	rulesPolicy.never("!r.clock.passed(o.Mark.Time, r.at.Time, rule.Delay)", "a looser policy without the delay"),
