@@ -84,6 +84,9 @@ func TestCountedTime(t *testing.T) {
 			events.TheOne(events.AggregatePolicy): policyState(),
 		}
 		ticks := []events.Time{events.TimeOf(time.Unix(1e9, 0))}
+		if r.IntN(2) == 0 { // a clock that was never set
+			ticks = append(ticks, ticks[0].Add(10_000*aDay))
+		}
 		for range rapid.SampledFrom([]int{3, 30, 300, 2 * catalogue.RecentSkips}).Draw(t, "ticks") {
 			gap := time.Duration(r.Int64N(int64(3 * time.Hour)))
 			if r.IntN(20) == 0 {
