@@ -143,6 +143,9 @@ func TestHaltIsLiftedWithApproval(t *testing.T) {
 		t.Errorf("planned while halted: %v", err)
 	}
 	w.lift()
+	w.plan(w.ask(3)) // nothing stands in the way of ...
+	w.halt()
+	w.lift() // ... what comes after another halt
 	if step := w.run(w.ready(w.ask(2), "ana").ID); !step.Done || step.Why != "" {
 		t.Errorf("after the halt was lifted: %+v", step)
 	}

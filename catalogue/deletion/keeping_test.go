@@ -84,6 +84,9 @@ func TestCountedTime(t *testing.T) {
 			events.TheOne(events.AggregatePolicy): policyState(),
 		}
 		ticks := []events.Time{events.TimeOf(time.Unix(1e9, 0))}
+		if r.IntN(2) == 0 { // a clock that was never set
+			ticks = append(ticks, ticks[0].Add(10_000*aDay))
+		}
 		for range rapid.SampledFrom([]int{3, 30, 300, 2 * catalogue.RecentSkips}).Draw(t, "ticks") {
 			gap := time.Duration(r.Int64N(int64(3 * time.Hour)))
 			if r.IntN(20) == 0 {
@@ -91,9 +94,15 @@ func TestCountedTime(t *testing.T) {
 			}
 			ticks = append(ticks, ticks[len(ticks)-1].Add(gap))
 		}
-		for _, at := range ticks {
+		tick := func(at events.Time) {
 			if err := catalogue.Evolve(clock, events.Event{About: events.TheOne(events.AggregateClock), Payload: events.ClockTicked{}, RecordedTime: at}); err != nil {
 				t.Fatal(err)
+			}
+		}
+		for _, at := range ticks {
+			tick(at)
+			if r.IntN(50) == 0 {
+				tick(at - events.Time(r.Int64N(int64(60*aDay)))) // one that runs backwards is none
 			}
 		}
 		last := ticks[len(ticks)-1]

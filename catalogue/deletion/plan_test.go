@@ -188,3 +188,22 @@ func TestTargetChanges(t *testing.T) {
 		})
 	}
 }
+
+// A target that changes between the last look at it and its wave stays: so says whoever
+// appends the wave.
+func TestTargetChangesUnderItsWave(t *testing.T) {
+	t.Parallel()
+	w := governed(t, 5)
+	p := w.ready(w.ask(2), "ana")
+	w.before = func([]events.Event) error {
+		w.before = nil
+		w.must(w.event(events.OfTenant(tenantID(2)), events.TenantReactivated{}))
+		return nil
+	}
+	if _, err := w.engine.Step(t.Context(), p.ID); !errors.Is(err, deletion.ErrPlan) || !strings.Contains(err.Error(), "has changed since it was planned") {
+		t.Errorf("it goes: %v", err)
+	}
+	if step := w.run(p.ID); !step.Done || step.Why == "" || w.tombstones() != 0 {
+		t.Errorf("%d tombstones; it ended with %+v", w.tombstones(), step)
+	}
+}

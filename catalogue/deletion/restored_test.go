@@ -186,3 +186,19 @@ func TestReaderBeginsBetweenParts(t *testing.T) {
 		}
 	}
 }
+
+// Something else in the place of a part is found.
+func TestSomethingInThePlaceOfAPart(t *testing.T) {
+	t.Parallel()
+	w := governed(t, 5)
+	plan, unit := w.comeback(3)
+	w.must(plan)
+	f := w.follower(t)
+	between := w.event(events.OfTenant(tenantID(2)), events.TenantUsageReported{ActiveUsers: 1})
+	for _, e := range []events.Event{unit[0], between} {
+		if err := f.take(e); err != nil {
+			t.Fatal(err)
+		}
+	}
+	mustSay(t, "the third part", f.take(unit[2]), "does not stand behind part 2")
+}

@@ -210,7 +210,7 @@ func (r *rules) started(d events.Deletion, p events.DeletionStarted) error {
 func (r *rules) fresh(d events.Deletion) error {
 	life := r.policy.Policy.RehearsalLife.Duration()
 	switch {
-	case d.Rehearsal.IsZero() || !d.Rehearsed.Passed:
+	case !d.Rehearsed.Passed:
 		return catalogue.Refuse(ErrRehearsal, "rehearse it: catalogue delete rehearse", "%s has no rehearsal that passed %s", r.e.About, d.Rehearsed.Why)
 	case r.at.Time > d.Rehearsal.Time.Add(life):
 		return catalogue.Refuse(ErrRehearsal, "rehearse it again: catalogue delete rehearse", "the rehearsal is from %s, it counts for %s", d.Rehearsal.Time, life)

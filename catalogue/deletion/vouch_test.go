@@ -63,7 +63,7 @@ func (u *under) ofPolicy(p events.Payload) events.Event {
 }
 
 func (u *under) wave(n int) events.DoorPassed {
-	return events.DoorPassed{Plan: u.p.ID, Kind: events.DeletionOfTenants, Wave: uint32(n), Targets: u.p.Deletion.Waves[n-1]}
+	return events.DoorPassed{Plan: u.p.ID, Kind: u.p.Deletion.Kind, Wave: uint32(n), Targets: u.p.Deletion.Waves[n-1]}
 }
 
 func (u *under) approval(person string) events.DeletionApproved {
@@ -218,6 +218,10 @@ func TestVouch(t *testing.T) {
 			u.d.Approvals = nil
 			u.put(events.OfDeletion(u.p.ID), u.d)
 		}, event: func(u *under) events.Event { return u.ofPlan(events.DeletionStarted{Executor: "x"}) }, want: "0 of 0 approvals"},
+		"started with an approval of later waves": {started: true, given: func(u *under) {
+			u.d.Started, u.d.Approvals[0].Approval.FirstWave = events.Mark{}, 2
+			u.put(events.OfDeletion(u.p.ID), u.d)
+		}, event: func(u *under) events.Event { return u.ofPlan(events.DeletionStarted{Executor: "x"}) }, want: "0 of 1 approvals"},
 		"started without the owner": {started: true, given: func(u *under) {
 			u.d.Started, u.d.Plan.Owner = events.Mark{}, accountID(1)
 			u.d.Confirmed.Approval.Expires = u.now.Add(time.Hour)
@@ -312,6 +316,14 @@ func TestVouch(t *testing.T) {
 		"a tombstone of an app": {started: true, given: (*under).waveAlone, event: func(u *under) events.Event {
 			return u.next(events.OfTenant(u.p.Deletion.Targets[0].Tenant), events.AppUninstalled{App: appID(1, 0)})
 		}, want: "deletes no app there"},
+		"a tombstone of another app": {
+			ask: func(a *deletion.Ask) {
+				a.Kind, a.Targets = events.DeletionOfApps, (*world)(nil).askApps(upTo(30)...).Targets
+			}, started: true, given: (*under).waveAlone,
+			event: func(u *under) events.Event {
+				return u.next(events.OfTenant(tenantID(1)), events.AppUninstalled{App: appID(1, 1)})
+			}, want: "target 1 of plan_",
+		},
 		"a tombstone at its wave": {started: true, given: (*under).waveAlone, event: func(u *under) events.Event {
 			e := u.tombstone(0)
 			e.Seq--

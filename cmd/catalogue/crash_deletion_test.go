@@ -121,8 +121,8 @@ func TestKilledWhileDeleting(t *testing.T) {
 		time.Sleep(rand.N(20 * time.Millisecond)) // the moment of the crash
 		c.kill()
 		gone := 0
-		inside(t, data, func(_ context.Context, sys *daemon.System, _ *people.Crew) error {
-			d, err := sys.Deletions().Deletion(t.Context(), id)
+		inside(t, data, func(ctx context.Context, sys *daemon.System, _ *people.Crew) error {
+			d, err := sys.Deletions().Deletion(ctx, id)
 			gone = len(d.Checked)
 			return err
 		})

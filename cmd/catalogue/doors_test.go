@@ -80,7 +80,7 @@ func TestWhoMakesTombstones(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, allowed := range []string{"catalogue/deletion", "catalogue/catalogtest", "replay/replaytest", "replay/drill"} {
+	for _, allowed := range []string{"catalogue/deletion", "catalogue/catalogtest", "replay/replaytest"} {
 		delete(makers, allowed)
 	}
 	if len(makers) > 0 {

@@ -40,18 +40,21 @@ func (p drillPaths) list() []drill.Path {
 	}
 }
 
-// tombstones makes the events that would delete the tenants of a list.
+// tombstones makes the events that would delete the tenants of a list: those of a plan
+// that nobody has made.
 func (p drillPaths) tombstones(list []deletion.Asked) ([]events.Event, error) {
-	out := make([]events.Event, len(list))
-	for i, asked := range list {
+	plan := events.DeletionPlanned{Kind: events.DeletionOfTenants, Reason: "the app is part of the product now"}
+	for _, asked := range list {
 		id, err := events.ParseID[events.TenantID](asked.ID)
 		if err != nil {
 			return nil, err
 		}
-		out[i] = events.Event{
-			ID: events.DeriveID[events.EventID](asked.ID, "past the door"), Source: source, About: events.OfTenant(id), Time: p.sys.Now(),
-			Actor: "user_campaign", Payload: events.TenantDeleted{Reason: "the app is part of the product now"},
-		}
+		plan.Targets = append(plan.Targets, events.DeletionTarget{Tenant: id})
+	}
+	out := deletion.Tombstones(plan)
+	for i := range out {
+		out[i].ID, out[i].Source = events.DeriveID[events.EventID](out[i].About.String(), "past the door"), source
+		out[i].Time, out[i].Actor = p.sys.Now(), "user_campaign"
 	}
 	return out, nil
 }

@@ -123,7 +123,7 @@ var plans = []guard{
 	rulesPlan.instead("d.Plan.Supplier, d.Executor)", "d.Plan.Supplier)", "the executor approves"),
 	rulesPlan.never("bytes.Equal(given.Approval.Nonce, a.Nonce)", "an approval that counts twice"),
 	rulesPlan.instead("return verify(r.policy.Policy, ActionDelete, a, d.Hash, Sentence(d.Plan, first, last), r.at.Time)", "return nil", "approvals that are not verified"),
-	rulesPlan.instead("strings.EqualFold(person, other)", "person == other", "somebody in another spelling"),
+	rulesPlan.instead("strings.EqualFold(person, other)", "strings.EqualFold(person, other) && person == other", "somebody in another spelling"),
 	rulesPlan.never("d.Plan.Owner.IsZero() || d.Plan.Owner != p.Owner", "another owner's confirmation"),
 	rulesPlan.never(`p.By == ""`, "a confirmation by nobody"),
 	rulesPlan.instead("return verify(r.policy.Policy, ActionOwner, p.Approval, d.Hash, OwnerSentence(d.Plan), r.at.Time)", "return nil", "confirmations that are not verified"),
@@ -133,8 +133,7 @@ var plans = []guard{
 	rulesPlan.never(`p.Executor == ""`, "a start by nobody"),
 	rulesPlan.ignores("r.fresh(d)", "a start without a rehearsal"),
 	rulesPlan.instead("return r.enough(d, 1, p.Executor)", "return nil", "a start without approvals"),
-	rulesPlan.never("d.Rehearsal.IsZero()", "no rehearsal"),
-	rulesPlan.never("!d.Rehearsed.Passed", "a rehearsal that has failed"),
+	rulesPlan.never("!d.Rehearsed.Passed", "no rehearsal, or one that has failed"),
 	rulesPlan.never("r.at.Time > d.Rehearsal.Time.Add(life)", "a rehearsal that is not fresh"),
 	rulesPlan.never(`d.Confirmed.By == ""`, "an owner who has not confirmed"),
 	rulesPlan.instead("return current(d.Confirmed.Approval, r.at.Time)", "return nil", "a confirmation that has expired"),
@@ -196,7 +195,7 @@ var policies = []guard{
 	rulesPolicy.ignores("CheckPolicy(p.Policy, r.at.Time)", "a policy that locks everybody out"),
 	rulesPolicy.instead("err == nil && !found", "false && !found", "approvals of no proposal"),
 	rulesPolicy.never("p.Approval.Person == o.Proposed.Author", "whoever proposes approves"),
-	rulesPolicy.instead("return verify(r.policy.Policy, ActionPolicy, p.Approval, hash, PolicySentence(o.Proposed), r.at.Time)", "return nil", "approvals of a policy that are not verified"),
+	rulesPolicy.instead("return verify(r.policy.Policy, ActionPolicy, p.Approval, hash, PolicySentence(o.Proposed), r.at.Time)", "_ = hash\n\treturn nil", "approvals of a policy that are not verified"),
 	rulesPolicy.never("p.Version != o.Proposed.Version || p.Version != r.policy.Version+1", "another version than the proposed"),
 	rulesPolicy.never("len(persons) < int(rule.Approvals)", "a looser policy without approvals").quickly(),
 	rulesPolicy.never("!r.clock.passed(o.Mark.Time, r.at.Time, rule.Delay)", "a looser policy without the delay"),
@@ -249,8 +248,8 @@ var policies = []guard{
 	policy.instead("for left > 0 {\n\t\tleft -= take(left, most)", "for left > 0 {\n\t\tleft -= take(left, left)", "at most so many go at once"),
 	genesis.instead(`g.Environment != "" && p.Environment != g.Environment`, "false", "another catalogue"),
 	genesis.instead("!slices.Equal(slices.Sorted(slices.Values(keys)), want)", "false && len(want) > 0", "another first roster"),
-	genesis.passes("g.first(p.Policy)", "another first policy is proposed"),
-	genesis.passes("g.first(proposal.Proposed.Policy)", "another first policy comes into force"),
+	genesis.instead("return g.first(p.Policy)", "_ = p\n\t\treturn nil", "another first policy is proposed"),
+	genesis.instead("return g.first(proposal.Proposed.Policy)", "_ = proposal\n\t\treturn nil", "another first policy comes into force"),
 	genesis.passes("g.environment(policy.Policy)", "another catalogue is opened"),
 }
 
@@ -306,7 +305,7 @@ var lists = []guard{
 
 var targets = []guard{
 	check.instead("g.Vouch(f, e); err != nil || !e.Type().Tombstone()", "error(nil); err != nil || !e.Type().Tombstone()", "the write side asks the rules"),
-	check.instead("return restored(f, e, p)\n", "return nil\n", "the write side asks the rules of restorations"),
+	check.instead("return restored(f, e, p)\n", "_ = p\n\t\treturn nil\n", "the write side asks the rules of restorations"),
 	check.never("policy.Version == 0", "tombstones without a policy"),
 	check.instead("return CheckTarget(f, passage.Plan, d, from+int(e.Seq-passage.Mark.Seq)-1, e.RecordedTime)", "_ = from\n\treturn nil", "targets that have changed"),
 	check.never("head.Quarantined != 0", "a target that cannot be read"),
@@ -336,8 +335,8 @@ var targets = []guard{
 
 var clocks = []guard{
 	clock.instead("out -= min(s.For, max(0, t-s.At))", "_ = s", "a clock that jumps"),
-	clock.instead("until := min(now, c.Last+events.Time(catalogue.TickEvery))", "until := now", "a clock that jumps and does not tick"),
-	clock.instead("return max(0, c.counted(until)-c.counted(then))", "return now - then", "time that is skipped"),
+	clock.instead("until := min(now, c.Last+events.Time(catalogue.TickEvery))", "until := max(now, c.Last+events.Time(catalogue.TickEvery))", "a clock that jumps and does not tick"),
+	clock.instead("return max(0, c.counted(until)-c.counted(then))", "return max(0, until-then)", "time that is skipped"),
 	keeping.instead("k.Left == 0 && len(k.Liens) == 0", "k.Left == 0", "a lien beyond the retention"),
 	keeping.instead("k.Left == 0 && ", "", "the retention"),
 	keeping.never("c.policy.Version == 0", "a retention without a policy"),
@@ -373,7 +372,6 @@ const (
 	governance source = "catalogue/evolve_governed.go"
 	decision   source = "catalogue/decision.go"
 	writer     source = "catalogue/writer.go"
-	noGuard    source = "catalogue/guard.go"
 	event      source = "events/event.go"
 	restored   source = "replay/restore/target.go"
 )
@@ -397,7 +395,6 @@ var writing = []guard{
 	decision.instead("if newest.Governed() {", "if false && newest.Governed() {", "the write side asks the guard"),
 	writer.instead("if e.Governed() {", "if false && e.Governed() {", "the write side asks the guard of what others append"),
 	writer.instead("if s.About.Kind == events.AggregateTenant {\n\t\treturn Quarantine(layer, s)\n\t}\n", "", "a forged tombstone puts its tenant out"),
-	noGuard.instead(`return Refuse(ErrGuarded, "give the Service a Guard", "%s is governed and there is no Guard", e.Type())`, "return nil", "what is governed without a guard"),
 }
 
 var planners = []guard{
