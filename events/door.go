@@ -94,6 +94,7 @@ const (
 	AlarmMix       AlarmKind = "mix"        // tombstones of a kind that the recent past has next to none of
 	AlarmUnvouched AlarmKind = "unvouched"  // a tombstone whose plan and approvals do not verify
 	AlarmClockJump AlarmKind = "clock_jump" // recorded times jump
+	AlarmHalt      AlarmKind = "halt"       // something that is no person has halted deletions
 )
 
 // LienPlaced keeps a tenant from being deleted, and what was deleted from being

@@ -16,6 +16,8 @@
 //	            Watcher began, by a clock that cannot be set. How long a log was quiet does
 //	            not matter. A log that ends in the future when the Watcher begins is told of,
 //	            too; one that a wrong clock agrees with then is not.
+//	halt        deletions are halted, and no person has done it: what has is told of. The
+//	            halts that go with an alarm above are not told of twice.
 //
 // A line is crossed once: it is told of again after there were fewer than it allows. What
 // is found is published in its order, the halt first, and tried again until it stands in

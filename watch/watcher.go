@@ -3,6 +3,7 @@ package watch
 import (
 	"context"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -165,6 +166,7 @@ func (w *Watcher) take(s events.Stored) []finding {
 		w.followPolicy()
 	case s.About.Kind == events.AggregateDoor:
 		w.followDoor()
+		return w.halted(e, err)
 	}
 	if a, ok := e.Payload.(events.AlarmRaised); ok && err == nil {
 		w.told[crossing{a.Alarm, a.To}] = true
@@ -173,6 +175,20 @@ func (w *Watcher) take(s events.Stored) []finding {
 		}
 	}
 	return nil
+}
+
+// halted finds a halt that nobody has asked for and that no alarm goes with.
+func (w *Watcher) halted(e events.Event, refused error) []finding {
+	p, ok := e.Payload.(events.DoorHalted)
+	if !ok || refused != nil || p.Cause == events.HaltByPerson || e.RecordedTime < w.copied {
+		return nil
+	}
+	if e.Source == Source && slices.Contains([]events.HaltCause{events.HaltRate, events.HaltBudget, events.HaltMismatch}, p.Cause) {
+		return nil
+	}
+	return []finding{{alarm: events.AlarmRaised{
+		Alarm: events.AlarmHalt, From: e.Seq, To: e.Seq, Count: 1, Detail: fmt.Sprintf("deletions are halted: %s: %s", p.Cause, p.Detail),
+	}}}
 }
 
 // count counts a tombstone. refused is why it may not stand where it does.

@@ -2,6 +2,7 @@ package watch_test
 
 import (
 	"errors"
+	"fmt"
 	"testing"
 	"time"
 
@@ -10,8 +11,10 @@ import (
 
 	"tenantcatalogue/catalogue"
 	"tenantcatalogue/catalogue/catalogtest"
+	"tenantcatalogue/catalogue/deletion"
 	"tenantcatalogue/events"
 	"tenantcatalogue/events/eventtest"
+	"tenantcatalogue/watch"
 )
 
 // TestMassDeletion deletes on a real log: the first tombstone above the budget raises an
@@ -363,5 +366,40 @@ func TestOpen(t *testing.T) {
 	door(events.DoorHalted{Cause: events.HaltByPerson})
 	if w.Open() {
 		t.Error("it was halted")
+	}
+}
+
+// TestHaltIsTold tells of a halt that a health check or a condition has made, and of none
+// that a person has made.
+func TestHaltIsTold(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, eventtest.NewMemoryLog("halt"))
+	w := r.watch(r.head())
+	for i, c := range []struct {
+		source string
+		cause  events.HaltCause
+		told   bool
+	}{
+		{deletion.Source, events.HaltByPerson, false},
+		{deletion.Source, events.HaltHealth, true},
+		{deletion.Source, events.HaltMismatch, true},
+		{watch.Source, events.HaltStreamConfig, true},
+		{watch.Source, events.HaltMismatch, false}, // goes with an alarm of its own
+	} {
+		e := events.Event{
+			ID: events.DeriveID[events.EventID]("halt", fmt.Sprint(i)), Source: c.source, Actor: "somebody", Time: events.TimeOf(r.clock()),
+			About: events.TheOne(events.AggregateDoor), Payload: events.DoorHalted{Cause: c.cause},
+		}
+		v := r.service.Publish(t.Context(), catalogtest.Internal, catalogue.Request{Events: []events.Event{e}})[0]
+		if v.Err != nil {
+			t.Fatal(v.Err)
+		}
+		if c.told {
+			if a := w.raises(events.AlarmHalt, ""); a.From != v.Seq || a.To != v.Seq {
+				t.Errorf("%s: %+v", c.cause, a)
+			}
+			w.told()
+		}
+		w.quiet(r)
 	}
 }

@@ -280,6 +280,9 @@ func (r *run) judge() error {
 		must("deleted by the wrong run", rep.BadRun.TenantsDeleted, r.cfg.Deleted)
 		must("owner deletions", rep.OwnerDeletions.Count, ownerDeletions)
 	}
+	if rep.Halt.Alarm == "" || rep.Halt.SecondsToAlarm > alarmTime.Seconds() {
+		errs = append(errs, fmt.Errorf("the first alarm (%q) came after %.2f s, at most %s are allowed", rep.Halt.Alarm, rep.Halt.SecondsToAlarm, alarmTime))
+	}
 	must("restored", rep.Restore.Restored, r.cfg.Deleted)
 	must("failed", rep.Restore.Failed, 0)
 	must("tenants verified", rep.Certificate.TenantsVerified, r.cfg.Deleted)
