@@ -240,7 +240,7 @@ var policies = []guard{
 	policy.without(`shorter("delay of a change", than.Change.Delay, p.Change.Delay)`, "looser: delay of a change"),
 	policy.instead("was.Person == m.Person && was.Role", "was.Role", "looser: a key of another person"),
 	policy.instead("was.Role == m.Role && bytes", "bytes", "looser: a key for something else"),
-	policy.instead("bytes.Equal(was.Key, m.Key) && ", "", "looser: another key"),
+	policy.instead("bytes.Equal(was.Key, m.Key) && ", "len(was.Key) == len(m.Key) && bytes.Equal(nil, nil) && ", "looser: another key"),
 	policy.instead(" && m.Expires <= was.Expires", "", "looser: a key that lives longer"),
 	policy.instead("\t\tif a.Internal {\n\t\t\treturn -1", "\t\tif !a.Internal {\n\t\t\treturn -1", "the vendor's own go first"),
 	policy.instead("take(left, min(1, most))", "take(left, most)", "one goes alone"),
