@@ -97,7 +97,10 @@ func evolveDoor(s State, payload events.Payload, at events.Mark) error {
 	case events.DoorLeft:
 		door.Open = without(door.Open, func(a events.Admitted) bool { return a.Plan == p.Plan })
 	case events.DoorHalted:
-		door.Halt, door.Halted, door.Last, door.Open = p, at, at, nil
+		door.Last, door.Open = at, nil
+		if door.Halted.IsZero() { // another halt changes nothing of what is to be lifted
+			door.Halt, door.Halted = p, at
+		}
 	case events.DoorReopened:
 		// Who lifts a halt has looked: a restoration that could not be applied to its end
 		// does not hold the door for ever.

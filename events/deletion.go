@@ -137,7 +137,7 @@ type DeletionWaveChecked struct {
 	Wave    uint32 `json:"wave"`
 	Gone    uint32 `json:"gone"`            // of the wave's targets: how many are deleted
 	Kept    uint32 `json:"kept"`            // of the targets of later waves: how many are there
-	Strays  uint32 `json:"strays"`          // tombstones of the kind, since the wave, that are not its own
+	Strays  uint32 `json:"strays"`          // tombstones of either kind, since the wave before, that stand in no wave
 	Healthy bool   `json:"healthy"`         // every health check answered that all is well
 	Detail  string `json:"detail,omitzero"` // what was not as planned
 }

@@ -10,8 +10,8 @@
 //	            halts, with the tombstone that crosses the line.
 //	unvouched   a tombstone that the rules refuse ([deletion.Register]). It halts. The next
 //	            ones are told of after a minute without any.
-//	mix         five tombstones of a kind within a minute, when no day of the last 30 had as
-//	            many.
+//	mix         five tombstones of a kind within a minute, when no day of the 30 before had as
+//	            many. What came within the last day makes nothing usual: it may be the same run.
 //	clock_jump  a recorded time more than an hour ahead of the time that has passed since the
 //	            Watcher began, by a clock that cannot be set. How long a log was quiet does
 //	            not matter. A log that ends in the future when the Watcher begins is told of,

@@ -46,6 +46,12 @@ func (r recent) within(d time.Duration, now events.Time) recent {
 	return r[i:]
 }
 
+// before is those from before a window that ends now: what belongs to the same run as a
+// burst does not make it usual.
+func (r recent) before(d time.Duration, now events.Time) recent {
+	return r[:len(r)-len(r.within(d, now))]
+}
+
 // hadDayOf tells whether so many ever came within a day.
 func (r recent) hadDayOf(n int) bool {
 	for i := len(r) - n; i >= 0; i-- {
@@ -140,7 +146,7 @@ func (w *windows) mix(t tombstone) (f finding, crossed bool) {
 	line := "mix of " + string(t.kind)
 	all := w.kinds[t.kind]
 	burst := all.within(minute, t.at)
-	if len(burst) >= mixBurst && all[:len(all)-len(burst)].hadDayOf(mixBurst) {
+	if len(burst) >= mixBurst && all.before(day, t.at).hadDayOf(mixBurst) {
 		return f, false // they are usual
 	}
 	if !w.crosses(line, len(burst), mixBurst-1) {
@@ -148,6 +154,6 @@ func (w *windows) mix(t tombstone) (f finding, crossed bool) {
 	}
 	return finding{alarm: events.AlarmRaised{
 		Alarm: events.AlarmMix, From: burst[0].seq, To: t.seq, Count: uint32(len(burst)),
-		Detail: fmt.Sprintf("%d tombstones of %ss in a minute; no day of the last 30 had as many", len(burst), t.kind),
+		Detail: fmt.Sprintf("%d tombstones of %ss in a minute; no day of the 30 before had as many", len(burst), t.kind),
 	}}, true
 }

@@ -56,11 +56,11 @@ func (p *plain) take(t tombstone, b events.Budget) (alarms map[events.AlarmKind]
 	return alarms, above
 }
 
-// usual tells whether a day before had a burst of the kind.
+// usual tells whether one of the days before this one had as many of the kind.
 func (p *plain) usual(now tombstone) bool {
 	var times []events.Time
 	for _, t := range p.list {
-		if t.kind == now.kind && t.at <= now.at.Add(-minute) && t.at > now.at.Add(-month) {
+		if t.kind == now.kind && t.at <= now.at.Add(-day) && t.at > now.at.Add(-month) {
 			times = append(times, t.at)
 		}
 	}
@@ -163,7 +163,8 @@ func TestMix(t *testing.T) {
 		"five":                         {[][]tombstone{burst(5, 0, one)}, 1},
 		"883":                          {[][]tombstone{burst(883, 0, one)}, 1},
 		"five of both kinds":           {[][]tombstone{burst(3, 0, one), burst(2, 0, other)}, 0},
-		"five, ten minutes later more": {[][]tombstone{burst(5, 0, one), burst(50, 10*minute, one)}, 1},
+		"five, ten minutes later more": {[][]tombstone{burst(5, 0, one), burst(50, 10*minute, one)}, 2},
+		"five, two days later more":    {[][]tombstone{burst(5, 0, one), burst(50, 2*day, one)}, 1},
 		"five, of the other many":      {[][]tombstone{burst(500, 0, other), burst(5, day, one)}, 2},
 		"four a day are next to none":  {[][]tombstone{burst(4, 0, one), burst(4, day, one), burst(5, 3*day, one)}, 1},
 		"usual 29 days ago":            {[][]tombstone{burst(5, 0, one), burst(9, 29*day, one)}, 1},

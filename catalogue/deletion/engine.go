@@ -317,6 +317,9 @@ func (e *Engine) holds(ctx context.Context, id events.RestoreID) (policy events.
 		held = slices.Contains(door.Held, id)
 		return err
 	})
+	if errors.Is(err, catalogue.ErrQuarantined) {
+		return events.InForce{}, false, nil // what cannot be read lets nothing pass, and keeps nobody from restoring
+	}
 	return policy, held, err
 }
 

@@ -133,6 +133,13 @@ func (x *execution) wave(ctx context.Context) error {
 			return nil
 		}
 	}
+	if wave > 1 {
+		// What was well at once may have gone bad while the wave baked.
+		cause, bad, err := x.health(ctx, wave-1)
+		if err != nil || bad != "" {
+			return errors.Join(err, x.halt(ctx, cause, wave-1, bad))
+		}
+	}
 	if err := x.unchanged(x.look, x.id, x.d, wave); err != nil {
 		return x.put(ctx, err)
 	}
@@ -162,28 +169,45 @@ func (x *execution) check(ctx context.Context, passage events.Passage) error {
 	if err != nil {
 		return err
 	}
-	found.Wave, found.Healthy = passage.Wave, true
-	cause := events.HaltMismatch
-	for _, check := range x.rules.policy.Policy.Checks {
-		if err := ctx.Err(); err != nil {
-			return err // nobody has answered that anything is bad
-		}
-		if err := x.cfg.Check(ctx, check, x.id, int(passage.Wave)); err != nil {
-			found.Healthy, found.Detail, cause = false, clipText(check+": "+err.Error()), events.HaltHealth
-			if errors.Is(err, ErrSilent) {
-				cause = events.HaltNoHealth
-			}
-			break
-		}
-	}
-	if err := ctx.Err(); err != nil && !found.Healthy {
+	cause, bad, err := x.health(ctx, int(passage.Wave))
+	if err != nil {
 		return err
 	}
+	found.Wave, found.Healthy, found.Detail = passage.Wave, bad == "", bad
 	a := x.by("deletion")
 	if why := asPlanned(x.d, found); why != "" {
-		a.add(theDoor(), events.DoorHalted{Cause: cause, Detail: clipText(fmt.Sprintf("wave %d of %s: %s", passage.Wave, x.id, why))})
+		a.add(theDoor(), events.DoorHalted{Cause: cmp.Or(cause, events.HaltMismatch), Detail: clipText(fmt.Sprintf("wave %d of %s: %s", passage.Wave, x.id, why))})
 	}
 	a.add(events.OfDeletion(x.id), found)
+	return a.publish(ctx)
+}
+
+// health asks the health checks after a wave, and says of the first that is bad why.
+func (x *execution) health(ctx context.Context, wave int) (cause events.HaltCause, bad string, err error) {
+	for _, check := range x.rules.policy.Policy.Checks {
+		err := x.cfg.Check(ctx, check, x.id, wave)
+		if ctx.Err() != nil {
+			return "", "", ctx.Err() // nobody has answered that anything is bad
+		}
+		if err == nil {
+			continue
+		}
+		cause = events.HaltHealth
+		if errors.Is(err, ErrSilent) {
+			cause = events.HaltNoHealth
+		}
+		return cause, clipText(check + ": " + err.Error()), nil
+	}
+	return "", "", nil
+}
+
+// halt halts every deletion because of a health check.
+func (x *execution) halt(ctx context.Context, cause events.HaltCause, wave int, bad string) error {
+	if bad == "" {
+		return nil
+	}
+	a := x.by("deletion")
+	a.add(theDoor(), events.DoorHalted{Cause: cause, Detail: clipText(fmt.Sprintf("wave %d of %s has baked: not healthy: %s", wave, x.id, bad))})
 	return a.publish(ctx)
 }
 

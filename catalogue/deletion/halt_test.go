@@ -124,7 +124,14 @@ func TestHaltIsLiftedWithApproval(t *testing.T) {
 		t.Errorf("lifted without a halt: %v", err)
 	}
 	w.halt()
-	w.halt() // the second is the one to lift
+	first, err := deletion.DoorOf(w)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.halt() // changes nothing of what is to be lifted: who halts again and again keeps nobody from lifting
+	if again, err := deletion.DoorOf(w); err != nil || again.Halted != first.Halted || again.Last.Seq <= first.Last.Seq {
+		t.Errorf("halted again: %+v after %+v, %v", again, first, err)
+	}
 	for name, c := range map[string]struct {
 		person, actor string
 		spoil         func(*people.Consent)
@@ -148,6 +155,34 @@ func TestHaltIsLiftedWithApproval(t *testing.T) {
 	w.lift() // ... what comes after another halt
 	if step := w.run(w.ready(w.ask(2), "ana").ID); !step.Done || step.Why != "" {
 		t.Errorf("after the halt was lifted: %+v", step)
+	}
+}
+
+// What was well right after a wave and goes bad while it bakes halts before the next one.
+func TestBadAfterTheBakeHalts(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		health error
+		want   events.HaltCause
+	}{
+		{errors.New("404 from the product"), events.HaltHealth},
+		{fmt.Errorf("dial: %w", deletion.ErrSilent), events.HaltNoHealth},
+	} {
+		w := governed(t, 30)
+		policy := w.quick()
+		policy.Checks, policy.Bakes = []string{"http://127.0.0.1/health"}, []events.Seconds{600}
+		w.adopt(policy)
+		p := w.ready(w.ask(upTo(30)...), "ana")
+		if step := w.run(p.ID); step.Wave != 1 || step.Wait == 0 {
+			t.Fatalf("it does not bake: %+v", step)
+		}
+		w.health = c.health
+		w.pass(11 * time.Minute)
+		step := w.run(p.ID)
+		door, err := deletion.DoorOf(w)
+		if err != nil || door.Halt.Cause != c.want || w.tombstones() != 1 || !step.Done {
+			t.Errorf("%d tombstones, halted by %q, %+v, %v", w.tombstones(), door.Halt.Cause, step, err)
+		}
 	}
 }
 

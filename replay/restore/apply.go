@@ -35,7 +35,8 @@ func (e *Engine) Apply(ctx context.Context, id events.RestoreID, progress Progre
 		return Status{}, err
 	}
 	if rec.finished != nil {
-		return rec.status(), nil
+		// It may have been cut off before the door was let go.
+		return rec.status(), e.release(ctx, rec)
 	}
 	a := application{engine: e, rec: rec, progress: progress}
 	err = e.shut(ctx, a.run, rec)
@@ -59,7 +60,14 @@ func (e *Engine) shut(ctx context.Context, do func(context.Context) error, rec r
 	if err := do(ctx); err != nil {
 		return err
 	}
-	return door.Release(ctx, rec.actor, rec.id)
+	return e.release(ctx, rec)
+}
+
+func (e *Engine) release(ctx context.Context, rec recorded) error {
+	if e.cfg.Door == nil {
+		return nil
+	}
+	return e.cfg.Door.Release(ctx, rec.actor, rec.id)
 }
 
 func (e *Engine) load(id events.RestoreID) (rec recorded, err error) {

@@ -133,8 +133,9 @@ func (s *System) recount(ctx context.Context, d events.Deletion, passage events.
 		if err != nil {
 			return err
 		}
-		count := strays{kind: d.Plan.Kind.Tombstone(), waves: door.Recent}
-		if err := s.Log.Read(ctx, passage.Mark.Seq, look.AsOf(), count.take); err != nil {
+		count := strays{waves: door.Recent}
+		since := max(d.LastCheck.Seq, d.Started.Seq) // what was counted before is not counted again
+		if err := s.Log.Read(ctx, min(since, passage.Mark.Seq), look.AsOf(), count.take); err != nil {
 			return err
 		}
 		out.Strays = count.found
@@ -168,17 +169,18 @@ func isGone(ctx context.Context, look deletion.Lookup, target events.DeletionTar
 	return !found || !app.Installed, nil
 }
 
-// strays counts tombstones of a kind that stand in none of some waves.
+// strays counts tombstones of either kind that stand in none of some waves of their kind.
 type strays struct {
-	kind  events.Type
 	waves []events.Passage
 	found uint32
 }
 
 func (c *strays) take(stored []events.Stored) error {
 	for _, s := range stored {
-		within := func(p events.Passage) bool { return s.Seq > p.Mark.Seq && s.Seq <= p.Mark.Seq+events.Seq(p.Targets) }
-		if s.Type == c.kind && !slices.ContainsFunc(c.waves, within) {
+		within := func(p events.Passage) bool {
+			return s.Type == p.Kind.Tombstone() && s.Seq > p.Mark.Seq && s.Seq <= p.Mark.Seq+events.Seq(p.Targets)
+		}
+		if s.Type.Tombstone() && !slices.ContainsFunc(c.waves, within) {
 			c.found++
 		}
 	}

@@ -16,6 +16,7 @@ import (
 	"tenantcatalogue/projectors"
 	"tenantcatalogue/projectors/tenants"
 	"tenantcatalogue/projectors/viewdb"
+	"tenantcatalogue/replay/restore"
 )
 
 // asked is a line of a list that is about the tenant of a name.
@@ -234,4 +235,76 @@ func TestGenesis(t *testing.T) {
 		stop(t, other)
 	}
 	stop(t, open(t, daemon.Config{DataDir: dir, Stepped: true, Genesis: deletion.Genesis{Environment: "production"}}))
+}
+
+// TestHoldEnds applies a restoration, which holds the door meanwhile and lets go of it; and
+// applied again it lets go of what was left held by a crash.
+func TestHoldEnds(t *testing.T) {
+	t.Parallel()
+	s := open(t, daemon.Config{Stepped: true})
+	id := publish(t, s, "one")
+	crew := people.NewCrew(s.Deletions(), s.Clock)
+	run := events.DeriveID[events.RunID]("run")
+	if err := crew.DeleteTenants(t.Context(), s.Service, run, asked("one")); err != nil {
+		t.Fatal(err)
+	}
+	shown(t, s)
+	plan, err := s.Restorer().Plan(t.Context(), restore.Ask{
+		Mode: events.Rewind, Point: "before " + run.String(), Cause: events.Cause{Runs: []events.RunID{run}}, Actor: "user_oncall",
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		if _, err := s.Restorer().Apply(t.Context(), plan.ID, nil); err != nil {
+			t.Fatal(err)
+		}
+		if door, err := s.Deletions().Door(t.Context()); err != nil || len(door.Held) > 0 {
+			t.Errorf("the door is held: %v, %v", door.Held, err)
+		}
+		// As if the process had ended before it let go.
+		if err := s.Deletions().Hold(t.Context(), "user_oncall", plan.ID); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if is := status(t, s, id); is != events.TenantStatusActive {
+		t.Errorf("it is %s", is)
+	}
+}
+
+// TestUnreadableDoor lets nothing pass, and keeps nobody from restoring.
+func TestUnreadableDoor(t *testing.T) {
+	t.Parallel()
+	s := open(t, daemon.Config{Stepped: true})
+	publish(t, s, "one")
+	publish(t, s, "two")
+	crew := people.NewCrew(s.Deletions(), s.Clock)
+	run := events.DeriveID[events.RunID]("run")
+	if err := crew.DeleteTenants(t.Context(), s.Service, run, asked("one")); err != nil {
+		t.Fatal(err)
+	}
+	door := events.TheOne(events.AggregateDoor)
+	last, _, err := s.Log.LastOf(t.Context(), door)
+	if err != nil {
+		t.Fatal(err)
+	}
+	damaged := last
+	damaged.ID, damaged.Data = events.DeriveID[events.EventID]("damaged"), []byte("?")
+	appended := s.Log.Append(t.Context(), []events.Unit{{Events: []events.Stored{damaged}, Expected: []events.Seq{last.Seq}}})[0]
+	if appended.Err != nil {
+		t.Fatal(appended.Err)
+	}
+	shown(t, s)
+	plan, err := s.Restorer().Plan(t.Context(), restore.Ask{
+		Mode: events.Rewind, Point: "before " + run.String(), Cause: events.Cause{Runs: []events.RunID{run}}, Actor: "user_oncall",
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if done, err := s.Restorer().Apply(t.Context(), plan.ID, nil); err != nil || done.Restored != 1 {
+		t.Errorf("it is not restored: %+v, %v", done, err)
+	}
+	if err := crew.DeleteTenants(t.Context(), s.Service, run, asked("two")); !errors.Is(err, catalogue.ErrQuarantined) {
+		t.Errorf("another one is deleted: %v", err)
+	}
 }

@@ -16,6 +16,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"tenantcatalogue/catalogue"
 	"tenantcatalogue/events"
 	"tenantcatalogue/events/eventlog"
 	"tenantcatalogue/projectors"
@@ -70,7 +71,7 @@ func (s *System) startWatch(ctx context.Context, cfg Config) error {
 	if err := w.readSeen(ctx); err != nil {
 		return err
 	}
-	pen := watch.Pen{Service: s.Service, Clock: s.Clock, NewID: uuid.NewV7}
+	pen := watch.Pen{Service: patient{s}, Clock: s.Clock, NewID: uuid.NewV7}
 	listener := watch.Listener{Alarm: w.alarm, Halted: w.halted, Failed: func(err error) {
 		s.Logger.Warn().Err(err).Msg("an alarm or a halt could not be written yet")
 	}}
@@ -96,7 +97,7 @@ func (s *System) startWatch(ctx context.Context, cfg Config) error {
 	return nil
 }
 
-// run watches, again and again while the log cannot be read.
+// run watches. When the log turns out not to be what it was, everything stops.
 func (w *watching) run(ctx context.Context) {
 	err := w.watcher.Run(ctx)
 	if ctx.Err() == nil {
@@ -186,6 +187,32 @@ type watchedLog struct {
 	*eventlog.Log
 
 	sys *System
+}
+
+// Head asks until there is an answer.
+func (l watchedLog) Head(ctx context.Context) (head events.Seq, err error) {
+	for {
+		if head, err = l.Log.Head(ctx); !errors.Is(err, events.ErrUnavailable) {
+			return head, err
+		}
+		select {
+		case <-time.After(time.Second):
+		case <-ctx.Done():
+			return head, ctx.Err()
+		}
+	}
+}
+
+// patient is the Service, which takes nothing of the catalogue's own while a log is
+// imported: it is to be tried again.
+type patient struct{ sys *System }
+
+// Publish publishes.
+func (p patient) Publish(ctx context.Context, c catalogue.Credential, requests ...catalogue.Request) []catalogue.Verdict {
+	if p.sys.paused.Load() {
+		return []catalogue.Verdict{{Err: fmt.Errorf("%w while a log is imported", events.ErrUnavailable)}}
+	}
+	return p.sys.Service.Publish(ctx, c, requests...)
 }
 
 // longPast is how many events are read from the log all the same.
