@@ -158,6 +158,26 @@ func TestHaltIsLiftedWithApproval(t *testing.T) {
 	}
 }
 
+// After the last wave a bad health check halts, too: nothing else asks any more.
+func TestBadAfterTheLastWaveHalts(t *testing.T) {
+	t.Parallel()
+	w := governed(t, 1)
+	policy := w.quick()
+	policy.Checks = []string{"http://127.0.0.1/health"}
+	w.adopt(policy)
+	w.health = errors.New("404 from the product")
+	p := w.ready(w.ask(1), "ana")
+	w.run(p.ID)
+	d, err := w.engine.Deletion(t.Context(), p.ID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	door, err := deletion.DoorOf(w)
+	if err != nil || door.Halt.Cause != events.HaltHealth || d.Finished.Done {
+		t.Errorf("halted: %+v, it ended with %+v, %v", door.Halt, d.Finished, err)
+	}
+}
+
 // What was well right after a wave and goes bad while it bakes halts before the next one.
 func TestBadAfterTheBakeHalts(t *testing.T) {
 	t.Parallel()

@@ -329,8 +329,9 @@ var targets = []guard{
 	engine.never("now.Cascade != target.Cascade", "an approval of another cascade"),
 	engine.never("string(now.Digest) != string(target.Digest)", "an approval of another state"),
 	execute.ignores("x.unchanged(x.look, x.id, x.d, wave)", "a wave while a later target has changed"),
-	execute.instead(`a.add(theDoor(), events.DoorHalted{Cause: cause, Detail: clipText(fmt.Sprintf("wave %d of %s: %s", passage.Wave, x.id, why))})`, "_ = cause", "the halt after a wave that was not as planned"),
-	execute.instead("found.Healthy, found.Detail, cause = false,", "found.Healthy, found.Detail, cause = true,", "a bad health check"),
+	execute.instead(`a.add(theDoor(), events.DoorHalted{Cause: cmp.Or(cause, events.HaltMismatch), Detail: clipText(fmt.Sprintf("wave %d of %s: %s", passage.Wave, x.id, why))})`, "_ = cause", "the halt after a wave that was not as planned"),
+	execute.instead("found.Wave, found.Healthy, found.Detail = passage.Wave, bad == \"\", bad", "found.Wave, found.Healthy, found.Detail = passage.Wave, true, bad", "a bad health check"),
+	execute.never("err != nil || bad != \"\"", "health that goes bad while a wave bakes"),
 }
 
 var clocks = []guard{
@@ -379,8 +380,9 @@ const (
 // folds are those that the states hold which the rules are held against.
 var folds = []guard{
 	governance.instead("payload, err := events.ClonePayload(e.Payload)", "payload, err := e.Payload, error(nil)", "states that whoever holds an event can change"),
-	governance.instead("door.Halt, door.Halted, door.Last, door.Open = p, at, at, nil", "door.Halt, door.Halted, door.Last = p, at, at", "a halt ends the plans that are open"),
-	governance.instead("door.Halt, door.Halted, door.Last, door.Open = p, at, at, nil", "door.Halt, door.Halted, door.Open = p, at, nil", "a halt that was lifted has killed the plans before it"),
+	governance.instead("door.Last, door.Open = at, nil", "door.Last = at", "a halt ends the plans that are open"),
+	governance.instead("door.Last, door.Open = at, nil", "door.Open = nil", "a halt that was lifted has killed the plans before it"),
+	governance.instead("if door.Halted.IsZero() {", "if true {", "another halt leaves what is to be lifted"),
 	governance.never("gap > allowed", "time without ticks is skipped"),
 	governance.never("found && gap <= 0", "ticks that run backwards"),
 	governance.instead("out[0].At -= skips[0].For\n", "", "skips that are merged count for what they end before"),
