@@ -66,6 +66,24 @@ func planNamed(r *request) (in api.DeletionRequest, err error) {
 	return in, r.noQuery()
 }
 
+// approval is the body of a request that brings one.
+type approval struct {
+	Approval events.Approval `json:"approval"`
+}
+
+// ofPlan answers a request in JSON about the plan that is named in its path.
+func ofPlan[In, Out any](r *request, do func(api.DeletionRequest, In) (Out, error)) (answer, error) {
+	plan, err := planNamed(r)
+	if err != nil {
+		return answer{}, err
+	}
+	in, err := decode[In](r)
+	if err != nil {
+		return answer{}, err
+	}
+	return ok(do(plan, in))
+}
+
 // deletion shows a plan as its reviewers see it.
 func (s *Server) deletion(r *request) (answer, error) {
 	in, err := planNamed(r)
@@ -77,33 +95,20 @@ func (s *Server) deletion(r *request) (answer, error) {
 
 // approveDeletion records an approval.
 func (s *Server) approveDeletion(r *request) (answer, error) {
-	plan, err := planNamed(r)
-	if err != nil {
-		return answer{}, err
-	}
-	in, err := decode[struct {
-		Approval events.Approval `json:"approval"`
-	}](r)
-	if err != nil {
-		return answer{}, err
-	}
-	return ok(s.cfg.API.DeletionApprove(r.Context(), r.who, api.DeletionApproveRequest{DeletionRequest: plan, Approval: in.Approval}))
+	return ofPlan(r, func(plan api.DeletionRequest, in approval) (api.Deletion, error) {
+		return s.cfg.API.DeletionApprove(r.Context(), r.who, api.DeletionApproveRequest{DeletionRequest: plan, Approval: in.Approval})
+	})
 }
 
 // confirmDeletion records the owner's confirmation.
 func (s *Server) confirmDeletion(r *request) (answer, error) {
-	plan, err := planNamed(r)
-	if err != nil {
-		return answer{}, err
-	}
-	in, err := decode[struct {
+	type confirmation struct {
 		By       string          `json:"by"`
 		Approval events.Approval `json:"approval"`
-	}](r)
-	if err != nil {
-		return answer{}, err
 	}
-	return ok(s.cfg.API.DeletionConfirm(r.Context(), r.who, api.DeletionConfirmRequest{DeletionRequest: plan, By: in.By, Approval: in.Approval}))
+	return ofPlan(r, func(plan api.DeletionRequest, in confirmation) (api.Deletion, error) {
+		return s.cfg.API.DeletionConfirm(r.Context(), r.who, api.DeletionConfirmRequest{DeletionRequest: plan, By: in.By, Approval: in.Approval})
+	})
 }
 
 // rehearseDeletion rehearses a plan. It goes on when the client has gone.
@@ -140,17 +145,12 @@ func (s *Server) runDeletion(r *request) (answer, error) {
 
 // withdrawDeletion ends a plan.
 func (s *Server) withdrawDeletion(r *request) (answer, error) {
-	plan, err := planNamed(r)
-	if err != nil {
-		return answer{}, err
-	}
-	in, err := decode[struct {
+	type withdrawal struct {
 		Why string `json:"why"`
-	}](r)
-	if err != nil {
-		return answer{}, err
 	}
-	return ok(s.cfg.API.DeletionWithdraw(r.Context(), r.who, api.DeletionWithdrawRequest{DeletionRequest: plan, Why: in.Why}))
+	return ofPlan(r, func(plan api.DeletionRequest, in withdrawal) (api.Deletion, error) {
+		return s.cfg.API.DeletionWithdraw(r.Context(), r.who, api.DeletionWithdrawRequest{DeletionRequest: plan, Why: in.Why})
+	})
 }
 
 // halt halts every deletion. Whoever is in a hurry sends no body.
@@ -200,9 +200,7 @@ func (s *Server) approvePolicy(r *request) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	in, err := decode[struct {
-		Approval events.Approval `json:"approval"`
-	}](r)
+	in, err := decode[approval](r)
 	if err != nil {
 		return answer{}, err
 	}
