@@ -42,6 +42,7 @@ type DeletionPlanned struct {
 	Expires      Time             `json:"expires"`                // nothing is deleted for it afterwards
 	Waves        []uint32         `json:"waves"`                  // how many targets each wave takes, in the order of the targets
 	Targets      []DeletionTarget `json:"targets"`
+	Signed       Authorship       `json:"signed,omitzero"` // by the author; of an owner's own request nobody but the portal signs
 }
 
 // Hash is what approvals of the plan are given for: it is of this plan only, and of this
@@ -88,6 +89,16 @@ type Cascade struct {
 func (c Cascade) Add(d Cascade) Cascade {
 	return Cascade{c.Products + d.Products, c.Apps + d.Apps, c.Members + d.Members, c.Groups + d.Groups, c.Resources + d.Resources}
 }
+
+// Authorship is an author's signature over what was asked for, which proves who has.
+type Authorship struct {
+	Key       string `json:"key"`       // with which of the author's keys
+	Issued    Time   `json:"issued"`    // when it was signed
+	Signature []byte `json:"signature"` // Ed25519
+}
+
+// IsZero tells whether nobody has signed.
+func (a Authorship) IsZero() bool { return a.Key == "" && a.Issued.IsZero() && len(a.Signature) == 0 }
 
 // Approval is one person's signed consent to one thing, for a while, once.
 type Approval struct {
@@ -167,7 +178,7 @@ type RefusalReason struct {
 func (d *DeletionPlanned) Fields(w *wire.Coder) {
 	wire.String(w, &d.Environment)
 	wire.String(w, &d.Kind)
-	wire.String(w, &d.Author)
+	wire.Struct(w, &author{&d.Author, &d.Signed})
 	wire.String(w, &d.Submitter)
 	wire.String(w, &d.Supplier)
 	d.Owner.Wire(w)
@@ -180,6 +191,26 @@ func (d *DeletionPlanned) Fields(w *wire.Coder) {
 	wire.Int(w, &d.Expires)
 	wire.List(w, &d.Waves, wireUint32)
 	wire.Structs(w, &d.Targets)
+}
+
+// author is who has asked for a plan, with the proof of it: one field of the wire, where a
+// struct has at most fifteen.
+type author struct {
+	name   *string
+	signed *Authorship
+}
+
+// Fields lists the fields in the order of the wire.
+func (a *author) Fields(w *wire.Coder) {
+	wire.String(w, a.name)
+	wire.Struct(w, a.signed)
+}
+
+// Fields lists the fields in the order of the wire.
+func (a *Authorship) Fields(w *wire.Coder) {
+	wire.String(w, &a.Key)
+	wire.Int(w, &a.Issued)
+	wire.Bytes(w, &a.Signature)
 }
 
 func wireUint32(u *uint32, w *wire.Coder) { wire.Uint(w, u) }

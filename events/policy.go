@@ -49,16 +49,17 @@ type RosterRole string
 
 // The roles of keys.
 const (
-	RosterApprover RosterRole = "approver" // a person's
+	RosterApprover RosterRole = "approver" // of a person who approves, and may plan and propose
+	RosterAuthor   RosterRole = "author"   // of a person who plans and proposes, and approves nothing
 	RosterPortal   RosterRole = "portal"   // of the program that owners confirm their own requests in
 )
 
-// RosterMember is a key that somebody approves with.
+// RosterMember is a key that somebody signs with.
 type RosterMember struct {
 	Person  string     `json:"person"`
 	Role    RosterRole `json:"role"`
 	Key     []byte     `json:"key"`     // Ed25519, 32 bytes
-	Expires Time       `json:"expires"` // approvals with it must be issued before
+	Expires Time       `json:"expires"` // what is signed with it must be issued before
 }
 
 // Seconds is a duration in whole seconds.
@@ -69,10 +70,11 @@ func (s Seconds) Duration() time.Duration { return time.Duration(s) * time.Secon
 
 // PolicyProposed asks for another policy.
 type PolicyProposed struct {
-	Version uint32 `json:"version"` // one more than the one in force
-	Author  string `json:"author"`  // the person who asks, whose own approval does not count
-	Reason  string `json:"reason"`
-	Policy  Policy `json:"policy"`
+	Version uint32     `json:"version"` // one more than the one in force
+	Author  string     `json:"author"`  // the person who asks, whose own approval does not count
+	Reason  string     `json:"reason"`
+	Policy  Policy     `json:"policy"`
+	Signed  Authorship `json:"signed,omitzero"` // by the author; the first policy needs none
 }
 
 // Hash is what approvals of the proposal are given for: of the one that stands at seq.
@@ -135,6 +137,7 @@ func (p *PolicyProposed) Fields(w *wire.Coder) {
 	wire.String(w, &p.Author)
 	wire.String(w, &p.Reason)
 	wire.Struct(w, &p.Policy)
+	wire.Struct(w, &p.Signed)
 }
 
 // Fields lists the fields in the order of the wire.

@@ -232,7 +232,7 @@ func TestForgedRule(t *testing.T) {
 	w.Do(theDoor(), events.DoorHalted{Cause: events.HaltByPerson, Detail: "look"})
 	w.Forge(w.Event(theDoor(), events.DoorReopened{Reason: "forged"}))
 	w.Do(events.OfLiens(deletiontest.Tenant(2).Tenant()), events.LienPlaced{Matter: "m-1"})
-	if len(w.Refused) != 5 {
+	if len(w.Refused) != 6 {
 		t.Fatalf("%d events are refused: %v", len(w.Refused), w.Refused)
 	}
 	views := openAll(t)

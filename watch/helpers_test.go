@@ -108,7 +108,7 @@ func (r *rig) adopt(b events.Budget) {
 	r.t.Helper()
 	p := people.QuickPolicy(r.keys.Roster(events.TimeOf(catalogtest.Start).Add(365 * 24 * time.Hour)))
 	p.Budget = b
-	changed, _, err := r.engine.Propose(context.Background(), events.PolicyProposed{Author: "boss", Reason: "a test", Policy: p})
+	changed, _, err := r.engine.Propose(context.Background(), events.PolicyProposed{Version: 1, Author: "boss", Reason: "a test", Policy: p})
 	if err != nil || !changed {
 		r.t.Fatal("the policy is not in force", err)
 	}

@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -17,7 +18,7 @@ import (
 const (
 	keySize   = ed25519.PublicKeySize
 	nonceSize = 16
-	// skew is how far ahead of the catalogue's clock an approver's may be.
+	// skew is how far ahead of the catalogue's clock that of whoever signs may be.
 	skew = 2 * time.Minute
 )
 
@@ -84,7 +85,7 @@ func verify(policy events.Policy, action Action, a events.Approval, hash []byte,
 	if action == ActionOwner {
 		role = events.RosterPortal
 	}
-	member, found := member(policy, role, a)
+	member, found := member(policy, a.Person, a.Key, role)
 	switch {
 	case !found:
 		return catalogue.Refuse(ErrApproval, "ask somebody on the roster: catalogue roster list", "key %s of %s is not on the roster", a.Key, a.Person)
@@ -124,9 +125,10 @@ func current(a events.Approval, now events.Time) error {
 	return nil
 }
 
-func member(policy events.Policy, role events.RosterRole, a events.Approval) (events.RosterMember, bool) {
+// member is whose key it is, if it is on the roster for one of these roles.
+func member(policy events.Policy, person, key string, roles ...events.RosterRole) (events.RosterMember, bool) {
 	for _, m := range policy.Roster {
-		if m.Person == a.Person && m.Role == role && KeyID(m.Key) == a.Key && len(m.Key) == keySize {
+		if m.Person == person && slices.Contains(roles, m.Role) && KeyID(m.Key) == key && len(m.Key) == keySize {
 			return m, true
 		}
 	}

@@ -1,7 +1,6 @@
 package deletion_test
 
 import (
-	"context"
 	"crypto/ed25519"
 	"errors"
 	"slices"
@@ -194,7 +193,7 @@ func TestAskIsBounded(t *testing.T) {
 	} {
 		a := w.ask(2)
 		spoil(&a)
-		_, err := w.engine.Plan(t.Context(), a)
+		_, err := w.tryPlan(a)
 		mustSay(t, name, err, "targets, inactive for")
 	}
 }
@@ -237,7 +236,7 @@ func TestLinesThatTheCatalogueKnowsBetter(t *testing.T) {
 			return a
 		}, "apps are not in this catalogue"},
 	} {
-		_, err := w.engine.Plan(t.Context(), c.ask())
+		_, err := w.tryPlan(c.ask())
 		mustSay(t, name, err, c.want)
 	}
 }
@@ -324,12 +323,13 @@ func TestPlanThatDescribesSomethingElse(t *testing.T) {
 		"digest":   func(target *events.DeletionTarget) { target.Digest = []byte{1} },
 	} {
 		w := governed(t, 3)
-		plan, err := deletion.Resolve(t.Context(), w, w.ask(2), w.now)
+		a := w.signed(w.ask(2))
+		plan, err := deletion.Resolve(t.Context(), w, a, w.now)
 		if err != nil {
 			t.Fatal(err)
 		}
 		lie(&plan.Targets[0])
-		id := events.DeriveID[events.PlanID]("lie")
+		id := a.ID
 		w.must(w.event(events.TheOne(events.AggregateDoor), events.DoorAdmitted{Plan: id, Kind: plan.Kind, Expires: plan.Expires}), w.event(events.OfDeletion(id), plan))
 		err = w.engine.Approve(t.Context(), id, w.keys.ApprovePlan("ana", id, plan, w.now, 1))
 		mustSay(t, name, err, "is not as the plan describes it")
@@ -359,7 +359,7 @@ func TestTombstoneWithoutAPolicy(t *testing.T) {
 	if _, err := deletion.KeepingOf(states{events.OfTenant(tenantID(2)): deletedSince(w.now)}, tenantID(2), w.now); !errors.Is(err, deletion.ErrPolicy) {
 		t.Errorf("a retention without a policy: %v", err)
 	}
-	if _, _, err := w.engine.Propose(context.Background(), events.PolicyProposed{Author: "boss", Reason: "x", Policy: w.quick()}); err != nil {
+	if _, _, err := w.propose(people.Planner, w.quick()); err != nil {
 		t.Error(err)
 	}
 }

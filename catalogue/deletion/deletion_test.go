@@ -43,7 +43,7 @@ func TestDeletionGoesInWaves(t *testing.T) {
 		t.Errorf("the last event is %s", last.Type())
 	}
 	// A deleted tenant cannot be deleted again.
-	if _, err := w.engine.Plan(t.Context(), w.ask(2)); !errors.Is(err, deletion.ErrPlan) {
+	if _, err := w.tryPlan(w.ask(2)); !errors.Is(err, deletion.ErrPlan) {
 		t.Errorf("a deleted tenant is planned again: %v", err)
 	}
 }
@@ -136,12 +136,12 @@ func TestOneByOneMeetsTheBudget(t *testing.T) {
 	policy.Roster = w.quick().Roster
 	w.adopt(policy)
 	w.people(200)
-	if _, err := w.engine.Plan(t.Context(), w.ask(upTo(200)...)); !errors.Is(err, deletion.ErrBudget) {
+	if _, err := w.tryPlan(w.ask(upTo(200)...)); !errors.Is(err, deletion.ErrBudget) {
 		t.Errorf("200 at once: %v", err)
 	}
 	refused := 0
 	for n := 1; n <= 200; n++ {
-		p, err := w.engine.Plan(t.Context(), w.ask(n))
+		p, err := w.tryPlan(w.ask(n))
 		if errors.Is(err, deletion.ErrBudget) {
 			refused++
 			continue
@@ -176,7 +176,7 @@ func TestNothingIsDeletedDuringARestoration(t *testing.T) {
 	if err := w.engine.Hold(t.Context(), "oncall", id); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := w.engine.Plan(t.Context(), w.askApps(5)); !errors.Is(err, deletion.ErrHeld) {
+	if _, err := w.tryPlan(w.askApps(5)); !errors.Is(err, deletion.ErrHeld) {
 		t.Errorf("planned during a restoration: %v", err)
 	}
 	if step := w.run(p.ID); step.Done || step.Wait == 0 || w.tombstones() != 0 {

@@ -82,8 +82,10 @@ func (e *Engine) Plan(ctx context.Context, ask Ask) (Planned, error) {
 
 // Preview resolves a list as Plan does, and records nothing.
 func (e *Engine) Preview(ctx context.Context, ask Ask) (out Planned, err error) {
-	if out.ID, err = events.NewID[events.PlanID](e.cfg.NewID); err != nil {
-		return out, err
+	if out.ID = ask.ID; out.ID.IsZero() {
+		if out.ID, err = events.NewID[events.PlanID](e.cfg.NewID); err != nil {
+			return out, err
+		}
 	}
 	err = e.cfg.Look(ctx, func(look Lookup) (err error) {
 		out.Deletion, err = Resolve(ctx, look, ask, e.now())
@@ -251,14 +253,13 @@ func (e *Engine) Door(ctx context.Context) (door events.Door, err error) {
 }
 
 // Propose asks for another policy, and puts it in force at once if it is the first or
-// no looser than the one in force.
+// no looser than the one in force. Unless it is the first, its author has signed it.
 func (e *Engine) Propose(ctx context.Context, p events.PolicyProposed) (changed bool, looser []string, err error) {
 	err = e.cfg.Look(ctx, func(look Lookup) error {
 		policy, err := PolicyOf(look)
 		if err != nil {
 			return err
 		}
-		p.Version = policy.Version + 1
 		a := e.by(p.Author)
 		a.add(thePolicy(), p)
 		if policy.Version > 0 {

@@ -1,7 +1,6 @@
 package deletion_test
 
 import (
-	"context"
 	"errors"
 	"testing"
 
@@ -19,7 +18,7 @@ func TestGenesis(t *testing.T) {
 		}
 		return ids
 	}
-	everybody := keys("dora", "cleo", "ben", "ana", people.Portal)
+	everybody := keys("dora", "cleo", "ben", "ana", people.Planner, people.Portal)
 	for name, c := range map[string]struct {
 		genesis deletion.Genesis
 		want    bool
@@ -28,9 +27,9 @@ func TestGenesis(t *testing.T) {
 		"the environment":           {deletion.Genesis{Environment: environment}, true},
 		"another environment":       {deletion.Genesis{Environment: "production-eu"}, false},
 		"the keys":                  {deletion.Genesis{Environment: environment, Keys: everybody}, true},
-		"a key more than expected":  {deletion.Genesis{Keys: keys("dora", "cleo", "ben", "ana")}, false},
+		"a key more than expected":  {deletion.Genesis{Keys: keys("dora", "cleo", "ben", "ana", people.Planner)}, false},
 		"a key less than expected":  {deletion.Genesis{Keys: append(keys("eve"), everybody...)}, false},
-		"another key than expected": {deletion.Genesis{Keys: keys("eve", "cleo", "ben", "ana", people.Portal)}, false},
+		"another key than expected": {deletion.Genesis{Keys: keys("eve", "cleo", "ben", "ana", people.Planner, people.Portal)}, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -38,7 +37,7 @@ func TestGenesis(t *testing.T) {
 			f := w.follower(t)
 			f.Genesis, w.genesis = c.genesis, c.genesis
 			about := events.TheOne(events.AggregatePolicy)
-			proposed := w.event(about, events.PolicyProposed{Version: 1, Author: "boss", Reason: "a test", Policy: w.quick()})
+			proposed := w.event(about, events.PolicyProposed{Version: 1, Author: people.Planner, Reason: "a test", Policy: w.quick()})
 			changed := w.event(about, events.PolicyChanged{Version: 1})
 			if err := f.take(proposed); (err == nil) != c.want || err != nil && !errors.Is(err, deletion.ErrPolicy) {
 				t.Errorf("a reader: %v", err)
@@ -78,7 +77,7 @@ func TestGenesisAtTheStart(t *testing.T) {
 	w.genesis = deletion.Genesis{Environment: environment, Keys: []string{"0"}}
 	policy := w.quick()
 	policy.Roster = policy.Roster[1:]
-	if _, _, err := w.engine.Propose(context.Background(), events.PolicyProposed{Author: "boss", Reason: "a test", Policy: policy}); err != nil {
+	if _, _, err := w.propose(people.Planner, policy); err != nil {
 		t.Error(err)
 	}
 }

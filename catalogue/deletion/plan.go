@@ -11,8 +11,10 @@ import (
 	"tenantcatalogue/events"
 )
 
-// Ask is what somebody wants to have deleted.
+// Ask is what somebody wants to have deleted. Unless an owner asks, the author signs it
+// (SignAsk), and so chooses the id of the plan: a signature is good for one plan.
 type Ask struct {
+	ID           events.PlanID // zero: a new one
 	Kind         events.DeletionKind
 	Author       string
 	Submitter    string
@@ -23,6 +25,7 @@ type Ask struct {
 	InactiveDays int
 	Expected     int
 	Targets      []Asked
+	Signed       events.Authorship
 }
 
 // Asked is one line of the list, as it was given. Id, parent and name come from two
@@ -87,7 +90,7 @@ func Resolve(ctx context.Context, look Lookup, ask Ask, now events.Time) (events
 	plan := events.DeletionPlanned{
 		Environment: policy.Policy.Environment, Kind: ask.Kind, Author: ask.Author, Submitter: ask.Submitter, Supplier: ask.Supplier,
 		Owner: ask.Owner, Run: ask.Run, Reason: ask.Reason, InactiveDays: uint32(ask.InactiveDays), Expected: uint32(ask.Expected),
-		Policy: policy.Version, AsOf: look.AsOf(), Expires: now.Add(policy.Policy.PlanLife.Duration()),
+		Policy: policy.Version, AsOf: look.AsOf(), Expires: now.Add(policy.Policy.PlanLife.Duration()), Signed: ask.Signed,
 	}
 	if err := checkAsk(plan); err != nil {
 		return plan, err

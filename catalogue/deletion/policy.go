@@ -89,8 +89,8 @@ func checkRoster(p events.Policy, now events.Time) (errs []error) {
 		switch {
 		case !isPerson(m.Person):
 			errs = append(errs, fmt.Errorf("roster: person is %.40q; use lower-case letters, digits and any of - _ . in it", m.Person))
-		case m.Role != events.RosterApprover && m.Role != events.RosterPortal:
-			errs = append(errs, fmt.Errorf("roster: the key of %s is for %.40q; say approver or portal", m.Person, string(m.Role)))
+		case m.Role != events.RosterApprover && m.Role != events.RosterAuthor && m.Role != events.RosterPortal:
+			errs = append(errs, fmt.Errorf("roster: the key of %s is for %.40q; say approver, author or portal", m.Person, string(m.Role)))
 		case len(m.Key) != keySize:
 			errs = append(errs, fmt.Errorf("roster: the key of %s has %d bytes, not %d", m.Person, len(m.Key), keySize))
 		case m.Expires.IsZero():

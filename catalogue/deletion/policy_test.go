@@ -17,7 +17,7 @@ import (
 // loosen puts a looser policy in force the slow way.
 func (w *world) loosen(p events.Policy) {
 	w.t.Helper()
-	changed, looser, err := w.engine.Propose(context.Background(), events.PolicyProposed{Author: "boss", Reason: "a test", Policy: p})
+	changed, looser, err := w.propose(people.Planner, p)
 	if err != nil || changed {
 		w.t.Fatalf("at once: %v %v", looser, err)
 	}
@@ -43,7 +43,7 @@ func (w *world) loosen(p events.Policy) {
 		}
 	}
 	w.pass(inForce.Policy.Change.Delay.Duration())
-	if err := w.engine.ChangePolicy(context.Background(), "boss", o.Proposed.Version); err != nil {
+	if err := w.engine.ChangePolicy(context.Background(), people.Planner, o.Proposed.Version); err != nil {
 		w.t.Fatal(err)
 	}
 }
@@ -71,7 +71,7 @@ func TestPolicyThatLocksEverybodyOut(t *testing.T) {
 		w := begin(t)
 		p := w.quick()
 		spoil(w, &p)
-		if _, _, err := w.engine.Propose(t.Context(), events.PolicyProposed{Author: "boss", Reason: "a test", Policy: p}); !errors.Is(err, deletion.ErrPolicy) {
+		if _, _, err := w.propose(people.Planner, p); !errors.Is(err, deletion.ErrPolicy) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
@@ -86,7 +86,7 @@ func TestPolicyIsLoosenedSlowly(t *testing.T) {
 	w.adopt(policy)
 	looser := policy
 	looser.Caps = []uint32{1000}
-	changed, respects, err := w.engine.Propose(ctx, events.PolicyProposed{Author: "ana", Reason: "883 of them", Policy: looser})
+	changed, respects, err := w.propose("ana", looser)
 	if err != nil || changed || len(respects) == 0 {
 		t.Fatalf("changed %v, looser in %v, %v", changed, respects, err)
 	}
@@ -119,7 +119,7 @@ func TestPolicyIsLoosenedSlowly(t *testing.T) {
 	// Asking anew voids what was approved, were it the very same.
 	old := approval("cleo")
 	w.now++
-	if _, _, err := w.engine.Propose(ctx, events.PolicyProposed{Author: "ana", Reason: "883 of them", Policy: looser}); err != nil {
+	if _, _, err := w.propose("ana", looser); err != nil {
 		t.Fatal(err)
 	}
 	if err := w.engine.ApprovePolicy(ctx, old); !errors.Is(err, deletion.ErrApproval) {

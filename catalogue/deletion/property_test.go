@@ -78,18 +78,21 @@ func (w *world) forged(t *rapid.T) []events.Event {
 	id := events.DeriveID[events.PlanID](fmt.Sprint("forged", rapid.IntRange(1, 2).Draw(t, "plan")))
 	about, door, policy := events.OfDeletion(id), events.TheOne(events.AggregateDoor), events.TheOne(events.AggregatePolicy)
 	plan := events.DeletionPlanned{
-		Environment: environment, Kind: events.DeletionOfTenants, Author: "eve", Submitter: "eve", Supplier: "eve", Reason: "none", Expected: 1, Policy: 1,
+		Environment: environment, Kind: events.DeletionOfTenants, Author: people.Planner, Submitter: "eve", Supplier: "eve", Reason: "none", Expected: 1, Policy: 1,
 		Expires: w.recorded.Add(time.Hour), Waves: []uint32{1},
 		Targets: []events.DeletionTarget{{Tenant: tenantID(n), Account: accountID(n), Name: url(n), Pinned: 1, Digest: []byte{1}}},
 	}
+	mine := people.NewKeys("eve")["eve"]
+	author := rapid.SampledFrom([]people.Keys{{people.Planner: mine}, w.keys}).Draw(t, "author") // whose key may be stolen
 	if rapid.Bool().Draw(t, "owner") {
 		plan.Owner = accountID(n)
+	} else {
+		plan.Signed = author.Ask(environment, deletion.AskOf(id, plan), w.recorded).Signed
 	}
 	hash, err := plan.Hash(id)
 	if err != nil {
 		t.Fatal(err)
 	}
-	mine := people.NewKeys("eve")["eve"]
 	theirs := rapid.SampledFrom([]string{"ana", people.Portal}).Draw(t, "name")
 	fake := people.Keys{theirs: mine}.ApprovePlan(theirs, id, plan, w.recorded, 1)
 	roster := w.quick()
@@ -115,7 +118,7 @@ func (w *world) forged(t *rapid.T) []events.Event {
 		}
 	case 6:
 		return []events.Event{
-			w.event(policy, events.PolicyProposed{Version: 2, Author: "eve", Reason: "none", Policy: roster}),
+			w.event(policy, author.Propose(events.PolicyProposed{Version: 2, Author: people.Planner, Reason: "none", Policy: roster}, w.recorded)),
 			w.event(policy, events.PolicyApproved{Approval: fake}), w.event(policy, events.PolicyChanged{Version: 2}),
 		}
 	case 7:

@@ -26,6 +26,9 @@ func (r *rules) planned(p events.DeletionPlanned) error {
 	if err := CheckPlan(p, r.policy, r.at.Time); err != nil {
 		return err
 	}
+	if err := CheckAuthor(id, p, r.policy.Policy, r.at.Time); err != nil {
+		return err
+	}
 	// What is over the budget now is not begun. Within a minute goes what a wave takes.
 	return r.budget(uint32(len(p.Targets)), !p.Owner.IsZero(), r.longWindows())
 }

@@ -17,7 +17,14 @@ func (r *rules) proposed(p events.PolicyProposed) error {
 	if err := CheckPolicy(p.Policy, r.at.Time); err != nil {
 		return catalogue.Refuse(ErrPolicy, "put it right", "%v", err)
 	}
-	return nil
+	if r.policy.Version == 0 {
+		return nil // nobody is on a roster yet
+	}
+	before, err := readable[events.Proposal](r, thePolicy())
+	if err != nil {
+		return err
+	}
+	return checkProposal(p, before.Proposed, r.policy.Policy, r.at.Time)
 }
 
 func proposalOf(w Heads) (events.Proposal, error) {

@@ -3,7 +3,9 @@ package deletion_test
 import (
 	"bytes"
 	"maps"
+	"reflect"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -190,6 +192,17 @@ var edits = map[string]func(p *events.DeletionPlanned, target *events.DeletionTa
 	"users":         func(_ *events.DeletionPlanned, target *events.DeletionTarget) { target.Users++ },
 	"internal":      func(_ *events.DeletionPlanned, target *events.DeletionTarget) { target.Internal = !target.Internal },
 	"cascade":       func(_ *events.DeletionPlanned, target *events.DeletionTarget) { target.Cascade.Apps++ },
+	"signer's key":  func(p *events.DeletionPlanned, _ *events.DeletionTarget) { p.Signed.Key = p.Signed.Key[1:] },
+	"signed since":  func(p *events.DeletionPlanned, _ *events.DeletionTarget) { p.Signed.Issued++ },
+	"signature": func(p *events.DeletionPlanned, _ *events.DeletionTarget) {
+		p.Signed.Signature = flipped(p.Signed.Signature, 9)
+	},
+	"unsigned": func(p *events.DeletionPlanned, _ *events.DeletionTarget) { p.Signed = events.Authorship{} },
+}
+
+// unsigned are the edits of what the catalogue adds to what an author has asked for.
+var unsigned = []string{
+	"submitter", "policy", "as of", "expires", "waves", "order", "target's app", "pinned", "epoch", "digest", "users", "internal", "cascade",
 }
 
 // forgeries change one field of an approval.
@@ -212,6 +225,51 @@ func flipped(raw []byte, by int) []byte {
 	out := slices.Clone(raw)
 	out[by%len(out)] ^= 1 << (by % 7)
 	return out
+}
+
+// TestChangedPlansAreNotTheAuthors changes one bit or one field of a plan: whatever the
+// author has said of it is under the signature, without any hash or approval.
+func TestChangedPlansAreNotTheAuthors(t *testing.T) {
+	t.Parallel()
+	w := governed(t, 30)
+	p := w.plan(w.ask(upTo(30)...))
+	raw, err := events.Marshal(&p.Deletion)
+	if err != nil {
+		t.Fatal(err)
+	}
+	check := func(plan events.DeletionPlanned) error { return deletion.CheckAuthor(p.ID, plan, w.quick(), w.now) }
+	if err := check(p.Deletion); err != nil {
+		t.Fatalf("the plan as it is: %v", err)
+	}
+	names, tried := slices.Sorted(maps.Keys(edits)), seen{}
+	rapid.Check(t, func(t *rapid.T) {
+		var changed events.DeletionPlanned
+		what := "a bit"
+		if rapid.Bool().Draw(t, "field") {
+			what = rapid.SampledFrom(names).Draw(t, "which")
+			if err := events.Unmarshal(raw, &changed); err != nil {
+				t.Fatal(err)
+			}
+			edits[what](&changed, &changed.Targets[rapid.IntRange(0, 29).Draw(t, "target")])
+			if err := check(changed); (err == nil) != slices.Contains(unsigned, what) {
+				t.Fatalf("%s: %v, %+v", what, err, changed)
+			}
+		} else if !flip(t, raw, &changed) {
+			what = "a plan that cannot be read"
+		} else if err := check(changed); err == nil && !reflect.DeepEqual(said(p.ID, changed), said(p.ID, p.Deletion)) {
+			t.Fatalf("%+v", changed)
+		}
+		tried[what]++
+	})
+	tried.all(t, append(names, "a bit"))
+}
+
+// said is all that the author says in a plan, with its environment in the submitter's place.
+func said(id events.PlanID, p events.DeletionPlanned) deletion.Ask {
+	ask := deletion.AskOf(id, p)
+	ask.Submitter = p.Environment
+	slices.SortFunc(ask.Targets, func(a, b deletion.Asked) int { return strings.Compare(a.ID, b.ID) })
+	return ask
 }
 
 // TestChangedPlansAndApprovalsCountForNothing changes one bit or one field of what stands

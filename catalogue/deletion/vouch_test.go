@@ -184,6 +184,9 @@ func TestVouch(t *testing.T) {
 			u.d.Executor = "Ben"
 			u.put(events.OfDeletion(u.p.ID), u.d)
 		}, event: func(u *under) events.Event { return u.ofPlan(u.approval("ben")) }, want: "ben is author"},
+		"approved with an author's key": {ask: func(a *deletion.Ask) { a.Author = "dora" }, event: func(u *under) events.Event {
+			return u.ofPlan(u.approval(people.Planner))
+		}, want: "is not on the roster"},
 		"approved by the portal": {event: func(u *under) events.Event { return u.ofPlan(u.approval(people.Portal)) }, want: "is not on the roster"},
 		"approved twice with a nonce": {started: true, event: func(u *under) events.Event {
 			again := u.approval("ben")
@@ -354,27 +357,27 @@ func TestVouch(t *testing.T) {
 		}, event: func(u *under) events.Event { return u.tombstone(0) }, want: "deletes no tenant there"},
 
 		"proposed": {event: func(u *under) events.Event {
-			return u.ofPolicy(events.PolicyProposed{Version: 2, Author: "boss", Reason: "x", Policy: u.policy})
+			return u.ofPolicy(u.proposal(people.Planner, u.policy))
 		}},
 		"proposed as another version": {event: func(u *under) events.Event {
-			return u.ofPolicy(events.PolicyProposed{Version: 3, Author: "boss", Reason: "x", Policy: u.policy})
+			return u.ofPolicy(events.PolicyProposed{Version: 3, Author: people.Planner, Reason: "x", Policy: u.policy})
 		}, want: "it would be policy 3"},
 		"proposed by nobody": {event: func(u *under) events.Event {
 			return u.ofPolicy(events.PolicyProposed{Version: 2, Author: "Boss", Reason: "x", Policy: u.policy})
 		}, want: `author "Boss"`},
 		"proposed for no reason": {event: func(u *under) events.Event {
-			return u.ofPolicy(events.PolicyProposed{Version: 2, Author: "boss", Policy: u.policy})
+			return u.ofPolicy(events.PolicyProposed{Version: 2, Author: people.Planner, Policy: u.policy})
 		}, want: `reason ""`},
 		"proposed for another environment": {event: func(u *under) events.Event {
 			u.policy.Environment = "other"
-			return u.ofPolicy(events.PolicyProposed{Version: 2, Author: "boss", Reason: "x", Policy: u.policy})
+			return u.ofPolicy(u.proposal(people.Planner, u.policy))
 		}, want: "environment from test to other"},
 		"approved no proposal": {event: func(u *under) events.Event { return u.ofPolicy(events.PolicyApproved{}) }, want: "no policy is proposed"},
 		"changed to another version": {given: func(u *under) {
-			u.must(u.event(events.TheOne(events.AggregatePolicy), events.PolicyProposed{Version: 2, Author: "boss", Reason: "x", Policy: u.policy}))
+			u.must(u.event(events.TheOne(events.AggregatePolicy), u.proposal(people.Planner, u.policy)))
 		}, event: func(u *under) events.Event { return u.ofPolicy(events.PolicyChanged{Version: 3}) }, want: "is proposed, not 3"},
 		"approved a policy with no signature": {given: func(u *under) {
-			u.must(u.event(events.TheOne(events.AggregatePolicy), events.PolicyProposed{Version: 2, Author: "boss", Reason: "x", Policy: u.policy}))
+			u.must(u.event(events.TheOne(events.AggregatePolicy), u.proposal(people.Planner, u.policy)))
 		}, event: func(u *under) events.Event { return u.ofPolicy(events.PolicyApproved{}) }, want: "is not on the roster"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -51,7 +51,7 @@ func begin(t tester) *world {
 	t.Helper()
 	w := &world{
 		t: t, seen: map[events.EventID]bool{}, facts: catalogtest.NewFacts(), register: deletion.NewRegister(),
-		keys: people.NewKeys("ana", "ben", "cleo", "dora", people.Portal), now: events.TimeOf(catalogtest.Start),
+		keys: people.NewKeys("ana", "ben", "cleo", "dora", people.Planner, people.Portal), now: events.TimeOf(catalogtest.Start),
 		rehearsal: events.DeletionRehearsed{Passed: true, Evidence: make([]byte, 32)},
 	}
 	w.engine = deletion.New(deletion.Config{
@@ -87,10 +87,26 @@ func (w *world) quick() events.Policy {
 // adopt puts a policy in force, the first or a stricter one.
 func (w *world) adopt(p events.Policy) {
 	w.t.Helper()
-	changed, looser, err := w.engine.Propose(context.Background(), events.PolicyProposed{Author: "boss", Reason: "a test", Policy: p})
+	changed, looser, err := w.propose(people.Planner, p)
 	if err != nil || !changed {
 		w.t.Fatalf("the policy is not in force: looser in %v, %v", looser, err)
 	}
+}
+
+// propose asks for another policy, signed.
+func (w *world) propose(author string, p events.Policy) (changed bool, looser []string, err error) {
+	w.t.Helper()
+	return w.engine.Propose(context.Background(), w.proposal(author, p))
+}
+
+// proposal is signed by its author.
+func (w *world) proposal(author string, p events.Policy) events.PolicyProposed {
+	w.t.Helper()
+	policy, err := deletion.PolicyOf(w)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return w.keys.Propose(events.PolicyProposed{Version: policy.Version + 1, Author: author, Reason: "a test", Policy: p}, w.now)
 }
 
 func tenantID(n int) events.TenantID {
@@ -312,10 +328,22 @@ func upTo(n int) []int {
 	return out
 }
 
+// signed is what is asked for with a plan's id and its author's signature.
+func (w *world) signed(a deletion.Ask) deletion.Ask {
+	w.ids++
+	a.ID = events.DeriveID[events.PlanID](fmt.Sprint("plan", w.ids))
+	return w.keys.Ask(environment, a, w.now)
+}
+
+// tryPlan makes a plan that its author has signed.
+func (w *world) tryPlan(a deletion.Ask) (deletion.Planned, error) {
+	return w.engine.Plan(context.Background(), w.signed(a))
+}
+
 // plan makes a plan that must be taken.
 func (w *world) plan(a deletion.Ask) deletion.Planned {
 	w.t.Helper()
-	p, err := w.engine.Plan(context.Background(), a)
+	p, err := w.tryPlan(a)
 	if err != nil {
 		w.t.Fatal(err)
 	}

@@ -84,7 +84,7 @@ func (r *run) plans() []Path {
 }
 
 func (r *run) plan(ctx context.Context, ask deletion.Ask) (int, error) {
-	_, err := r.sys.Deletions.Plan(ctx, r.expecting(ask))
+	_, err := r.crew.Plan(ctx, r.expecting(ask))
 	return len(ask.Targets), err
 }
 

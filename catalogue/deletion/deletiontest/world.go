@@ -51,7 +51,7 @@ type World struct {
 func NewWorld(t T, log Log) *World {
 	t.Helper()
 	w := &World{
-		T: t, Log: log, Keys: people.NewKeys("ana", "ben", people.Portal), Facts: catalogtest.NewFacts(), Refused: map[events.Seq]error{},
+		T: t, Log: log, Keys: people.NewKeys("ana", "ben", people.Planner, people.Portal), Facts: catalogtest.NewFacts(), Refused: map[events.Seq]error{},
 		now: events.TimeOf(catalogtest.Start),
 	}
 	w.Engine = deletion.New(deletion.Config{
@@ -71,7 +71,9 @@ func NewWorld(t T, log Log) *World {
 func (w *World) Govern() {
 	w.T.Helper()
 	roster := w.Keys.Roster(events.TimeOf(catalogtest.Start).Add(365 * 24 * time.Hour))
-	changed, _, err := w.Engine.Propose(context.Background(), events.PolicyProposed{Author: "boss", Reason: "a test", Policy: people.QuickPolicy(roster)})
+	changed, _, err := w.Engine.Propose(context.Background(), events.PolicyProposed{
+		Version: 1, Author: people.Planner, Reason: "a test", Policy: people.QuickPolicy(roster),
+	})
 	if err != nil || !changed {
 		w.T.Fatalf("the policy is not in force: %v", err)
 	}
@@ -116,14 +118,16 @@ func (w *World) Pass(d time.Duration) {
 // Plan makes a plan to delete tenants, which is approved, rehearsed and started.
 func (w *World) Plan(numbers ...int) events.PlanID {
 	w.T.Helper()
+	w.ids++
 	ask := deletion.Ask{
-		Kind: events.DeletionOfTenants, Author: "author", Submitter: "author", Supplier: "analyst", Reason: "closed", Expected: len(numbers),
+		ID:   events.DeriveID[events.PlanID](fmt.Sprint("planned", w.ids)),
+		Kind: events.DeletionOfTenants, Author: people.Planner, Submitter: people.Planner, Supplier: "analyst", Reason: "closed", Expected: len(numbers),
 	}
 	for _, n := range numbers {
 		ask.Targets = append(ask.Targets, deletion.Asked{ID: Tenant(n).String(), Parent: account(n).String(), Name: url(n)})
 	}
 	ctx := context.Background()
-	p, err := w.Engine.Plan(ctx, ask)
+	p, err := w.Engine.Plan(ctx, w.Keys.Ask(people.Environment, ask, w.now))
 	if err == nil {
 		w.ids++
 		err = w.Engine.Approve(ctx, p.ID, w.Keys.ApprovePlan("ana", p.ID, p.Deletion, w.now, w.ids))

@@ -43,7 +43,12 @@ func (c *Crew) Roster() []events.RosterMember { return c.Keys.Roster(c.now().Add
 // Propose asks for a policy and has it approved if it is looser than the one in force;
 // Change puts it in force then, when it has waited.
 func (c *Crew) Propose(ctx context.Context, p events.Policy, reason string) (inForce bool, err error) {
-	inForce, _, err = c.Engine.Propose(ctx, events.PolicyProposed{Author: Author, Reason: reason, Policy: p})
+	before, _, err := c.Engine.Policy(ctx)
+	if err != nil {
+		return false, err
+	}
+	proposed := events.PolicyProposed{Version: before.Version + 1, Author: Author, Reason: reason, Policy: p}
+	inForce, _, err = c.Engine.Propose(ctx, c.Keys.Propose(proposed, c.now()))
 	if err != nil || inForce {
 		return inForce, err
 	}
@@ -98,9 +103,21 @@ func (c *Crew) Approve(ctx context.Context, p deletion.Planned) error {
 	return nil
 }
 
+// Plan has the author sign what is asked for, and plans it.
+func (c *Crew) Plan(ctx context.Context, ask deletion.Ask) (p deletion.Planned, err error) {
+	policy, _, err := c.Engine.Policy(ctx)
+	if err != nil {
+		return p, err
+	}
+	if ask.ID, err = events.NewID[events.PlanID](uuid.NewV7); err != nil {
+		return p, err
+	}
+	return c.Engine.Plan(ctx, c.Keys.Ask(policy.Policy.Environment, ask, c.now()))
+}
+
 // Start plans, approves, rehearses and starts a deletion.
 func (c *Crew) Start(ctx context.Context, ask deletion.Ask) (deletion.Planned, error) {
-	p, err := c.Engine.Plan(ctx, ask)
+	p, err := c.Plan(ctx, ask)
 	if err == nil {
 		err = c.Approve(ctx, p)
 	}

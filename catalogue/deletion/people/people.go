@@ -22,6 +22,9 @@ const Environment = "test"
 // Portal is the name of the program that owners confirm their requests in.
 const Portal = "portal"
 
+// Planner is a person who plans and proposes, and approves nothing.
+const Planner = "author"
+
 // Keys are the keys of persons by their names.
 type Keys map[string]ed25519.PrivateKey
 
@@ -40,7 +43,10 @@ func (k Keys) Roster(expires events.Time) (out []events.RosterMember) {
 	for _, person := range slices.Sorted(maps.Keys(k)) {
 		public, _ := k[person].Public().(ed25519.PublicKey)
 		role := events.RosterApprover
-		if person == Portal {
+		switch person {
+		case Planner:
+			role = events.RosterAuthor
+		case Portal:
 			role = events.RosterPortal
 		}
 		out = append(out, events.RosterMember{Person: person, Role: role, Key: public, Expires: expires})
@@ -71,6 +77,31 @@ func (k Keys) Approve(c Consent) events.Approval {
 		panic(fmt.Sprint("sign: ", err)) // an approval can always be encoded
 	}
 	return a
+}
+
+// Ask has the author of what is asked for sign it. An owner's own request, and that of
+// somebody without a key, stays as it is.
+func (k Keys) Ask(environment string, ask deletion.Ask, now events.Time) deletion.Ask {
+	key, known := k[ask.Author]
+	if !known || !ask.Owner.IsZero() {
+		return ask
+	}
+	var err error
+	ask.Signed.Issued = now
+	if ask.Signed, err = deletion.SignAsk(key, environment, ask); err != nil {
+		panic(fmt.Sprint("sign: ", err)) // what is asked for can always be encoded
+	}
+	return ask
+}
+
+// Propose has the author of a proposal sign it.
+func (k Keys) Propose(p events.PolicyProposed, now events.Time) events.PolicyProposed {
+	var err error
+	p.Signed.Issued = now
+	if p.Signed, err = deletion.SignPolicy(k[p.Author], p); err != nil {
+		panic(fmt.Sprint("sign: ", err)) // a policy can always be encoded
+	}
+	return p
 }
 
 // ApprovePlan signs all waves of a plan.
