@@ -49,10 +49,10 @@ func (a *app) deletePlan() *cobra.Command {
 	var w where
 	var from listing
 	var req api.DeletionPlanRequest
-	var kind, status string
+	var kind, status, key string
 	cmd := &cobra.Command{
-		Use:   "plan --kind KIND (--file FILE | --app-name NAME | --status STATUS…) --author NAME --supplier NAME --reason TEXT --expect N",
-		Short: "Resolve a list of what is to be deleted, and record it as a plan",
+		Use:   "plan --kind KIND (--file FILE | --app-name NAME | --status STATUS…) --key FILE --author NAME --supplier NAME --reason TEXT --expect N",
+		Short: "Sign a list of what is to be deleted, and record it as a plan",
 		Long: `Looks up every line of a list, and records all of it as a plan, which others then
 approve. If one line is wrong the list is refused, with every reason and how many lines
 it is about, and nothing else happens.
@@ -60,7 +60,11 @@ it is about, and nothing else happens.
 A list is NDJSON, {"id":…,"parent":…,"name":…} a line, or CSV with the header
 id,parent,name. An app's parent is its tenant and its name that of the app; a tenant's
 parent is its account and its name its URL. They should come from two sources: what does
-not fit together is refused. In place of a list, a query is resolved, once, now.`,
+not fit together is refused. In place of a list, a query is resolved, once, now; what it finds
+is shown, and is the list.
+
+The author signs the list and all that is said of it here. --dry-run shows the plan without
+a key; and what an owner asks for is proven when it is confirmed.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) (err error) {
 			req.Kind, req.Query.Status = events.DeletionKind(kind), events.TenantStatus(status)
@@ -69,11 +73,25 @@ not fit together is refused. In place of a list, a query is resolved, once, now.
 					return err
 				}
 			}
-			return query(a, cmd, w, services+"deletion.plan", req, func(w *tabwriter.Writer, d api.Deletion) {
-				deletionTable(w, d)
-				if d.State != api.StateNotRecorded {
-					a.say("to approve it: catalogue delete approve %s --key FILE --person NAME", d.ID)
+			if key == "" && !req.DryRun && req.Owner.IsZero() {
+				return usagef("--key is missing: the author signs what is to be deleted; see catalogue keygen, or say --dry-run")
+			}
+			return w.with(cmd.Context(), func(ctx context.Context, r *remote) error {
+				if key != "" && !req.DryRun {
+					if req, err = a.signAsk(ctx, r, key, req); err != nil {
+						return err
+					}
 				}
+				raw, err := r.ask(ctx, services+"deletion.plan", req)
+				if err != nil {
+					return err
+				}
+				return show(a, raw, func(w *tabwriter.Writer, d api.Deletion) {
+					deletionTable(w, d)
+					if d.State != api.StateNotRecorded {
+						a.say("to approve it: catalogue delete approve %s --key FILE --person NAME", d.ID)
+					}
+				})
 			})
 		},
 	}
@@ -87,7 +105,9 @@ not fit together is refused. In place of a list, a query is resolved, once, now.
 	f.StringVar(&req.Query.Region, "region", "", "tenants in this region")
 	f.StringVar(&req.Query.Tier, "tier", "", "tenants of this tier")
 	f.TextVar(&req.Query.Account, "account", events.AccountID{}, "tenants of this account")
-	f.StringVar(&req.Author, "author", "", "the person who plans it, in lower case")
+	f.StringVar(&key, "key", "", "file with the private key of the author; see catalogue keygen")
+	_ = cmd.MarkFlagFilename("key") // of a flag that is there, it cannot fail
+	f.StringVar(&req.Author, "author", "", "the person who plans it, in lower case, as on the roster")
 	f.StringVar(&req.Supplier, "supplier", "", "the person or system the list comes from")
 	f.TextVar(&req.Owner, "owner", events.AccountID{}, "this account asks for it, for one tenant of its own")
 	f.StringVar(&req.Reason, "reason", "", "why")

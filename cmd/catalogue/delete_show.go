@@ -37,6 +37,9 @@ func deletionTable(w *tabwriter.Writer, d api.Deletion) {
 	row(w, "targets", fmt.Sprintf("%d %ss, %d expected", len(plan.Targets), plan.Kind, plan.Expected))
 	row(w, "reason", plan.Reason)
 	row(w, "author", fmt.Sprintf("%s; list from %s, brought by %s", plan.Author, plan.Supplier, plan.Submitter))
+	if !plan.Signed.IsZero() {
+		row(w, "signed", fmt.Sprintf("at %s with key %s", plan.Signed.Issued, plan.Signed.Key))
+	}
 	if !plan.Owner.IsZero() {
 		row(w, "owner", fmt.Sprintf("%s asks for it", plan.Owner))
 	}

@@ -9,6 +9,7 @@ import (
 	"os"
 	"strings"
 	"text/tabwriter"
+	"time"
 
 	"github.com/spf13/cobra"
 	"go.yaml.in/yaml/v3"
@@ -127,19 +128,36 @@ func proposalTable(w *tabwriter.Writer, p api.PolicyProposal) {
 // proposing is what every command takes that asks for another policy.
 type proposing struct {
 	where
-	author, reason string
+	author, reason, key string
 }
 
 func (p *proposing) flags(cmd *cobra.Command) {
 	p.where.flags(cmd)
 	cmd.Flags().StringVar(&p.author, "author", "", "the person who asks for it, who cannot approve it")
 	cmd.Flags().StringVar(&p.reason, "reason", "", "why")
+	cmd.Flags().StringVar(&p.key, "key", "", "file with the private key of the author, who signs it; the first policy needs none")
+	_ = cmd.MarkFlagFilename("key") // of a flag that is there, it cannot fail
 	required(cmd, "author", "reason")
 }
 
-// propose asks for a policy, and says what came of it.
-func (a *app) propose(ctx context.Context, r *remote, p proposing, policy events.Policy) error {
-	raw, err := r.ask(ctx, operators+"policy.propose", api.PolicyProposeRequest{Author: p.author, Reason: p.reason, Policy: policy})
+// propose asks for a policy in place of the one in force, signed by its author unless it
+// is the first, and says what came of it.
+func (a *app) propose(ctx context.Context, r *remote, p proposing, before events.InForce, policy events.Policy) error {
+	proposed := events.PolicyProposed{Version: before.Version + 1, Author: p.author, Reason: p.reason, Policy: policy}
+	if before.Version > 0 {
+		if p.key == "" {
+			return usagef("--key is missing: the author signs what is proposed; see catalogue keygen")
+		}
+		key, err := readKey(p.key)
+		if err != nil {
+			return err
+		}
+		proposed.Signed.Issued = events.TimeOf(time.Now())
+		if proposed.Signed, err = deletion.SignPolicy(key, proposed); err != nil {
+			return err
+		}
+	}
+	raw, err := r.ask(ctx, operators+"policy.propose", api.PolicyProposeRequest{PolicyProposed: proposed})
 	if err != nil {
 		return err
 	}
@@ -166,7 +184,13 @@ func (a *app) policyPropose() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return p.with(cmd.Context(), func(ctx context.Context, r *remote) error { return a.propose(ctx, r, p, policy) })
+			return p.with(cmd.Context(), func(ctx context.Context, r *remote) error {
+				out, err := get[api.Policies](ctx, r, operators+"policy.show", struct{}{})
+				if err != nil {
+					return err
+				}
+				return a.propose(ctx, r, p, out.InForce, policy)
+			})
 		},
 	}
 	p.flags(cmd)

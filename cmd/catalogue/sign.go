@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"crypto/ed25519"
 	"crypto/rand"
 	"crypto/x509"
@@ -15,6 +16,7 @@ import (
 	"text/tabwriter"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/spf13/cobra"
 
 	"tenantcatalogue/catalogue/deletion"
@@ -68,6 +70,34 @@ func (a *app) sign(s signer, what api.ToSign, hash []byte, sentence string) (out
 	})
 }
 
+// signAsk has the author sign what is to be deleted, as a plan of its own. What a query
+// finds is shown, and is the list then.
+func (a *app) signAsk(ctx context.Context, r *remote, path string, req api.DeletionPlanRequest) (api.DeletionPlanRequest, error) {
+	key, err := readKey(path)
+	if err != nil {
+		return req, err
+	}
+	policies, err := get[api.Policies](ctx, r, operators+"policy.show", struct{}{})
+	if err != nil {
+		return req, err
+	}
+	if req.Query != (api.DeletionQuery{}) {
+		req.DryRun = true
+		found, err := get[api.Deletion](ctx, r, services+"deletion.plan", req)
+		if err != nil {
+			return req, err
+		}
+		a.tell(func(w *tabwriter.Writer) { deletionTable(w, found) })
+		req.DryRun, req.Query, req.Targets = false, api.DeletionQuery{}, deletion.AskOf(found.ID, found.Deletion).Targets
+	}
+	if req.ID, err = events.NewID[events.PlanID](uuid.NewV7); err != nil {
+		return req, err
+	}
+	req.Signed.Issued = events.TimeOf(time.Now())
+	req.Signed, err = deletion.SignAsk(key, policies.InForce.Policy.Environment, req.Ask(""))
+	return req, err
+}
+
 // tell writes a table for people, beside the answer.
 func (a *app) tell(table func(*tabwriter.Writer)) {
 	w := tabwriter.NewWriter(a.Err, 0, 0, 2, ' ', 0)
@@ -106,24 +136,25 @@ type publicKey struct {
 
 func (a *app) keygen() *cobra.Command {
 	var out string
-	var portal bool
+	var role string
 	var life time.Duration
 	var p publicKey
 	cmd := &cobra.Command{
 		Use:   "keygen --person NAME --out FILE",
-		Short: "Make a key that its owner approves deletions with",
+		Short: "Make a key that its owner plans and approves deletions with",
 		Long: `Makes an Ed25519 key. The private half goes into the file, readable by you only, and
 stays with you; the public half is printed: with -o json it is what catalogue roster add
 and catalogue policy show --default take.`,
 		Args: cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
+			switch p.Role = events.RosterRole(role); p.Role {
+			case events.RosterApprover, events.RosterAuthor, events.RosterPortal:
+			default:
+				return usagef("--role %s: say approver, author or portal", role)
+			}
 			public, err := writeKey(out)
 			if err != nil {
 				return err
-			}
-			p.Role = events.RosterApprover
-			if portal {
-				p.Role = events.RosterPortal
 			}
 			p.Key, p.ID, p.Expires = public, deletion.KeyID(public), events.TimeOf(time.Now().Add(life).Truncate(time.Second))
 			return a.print(p, func(w *tabwriter.Writer) {
@@ -139,7 +170,7 @@ and catalogue policy show --default take.`,
 	f := cmd.Flags()
 	f.StringVar(&p.Person, "person", "", "whose key it is, in lower case")
 	f.StringVar(&out, "out", "", "file for the private key; it must not be there yet")
-	f.BoolVar(&portal, "portal", false, "the key of a program that owners confirm their own requests in")
+	f.StringVar(&role, "role", string(events.RosterApprover), "what it is for: approver, who may plan, too; author, who plans only; or portal, a program that owners confirm their own requests in")
 	f.DurationVar(&life, "life", keyLife, "how long it counts once it is on the roster")
 	required(cmd, "person", "out")
 	return cmd

@@ -13,8 +13,8 @@ import (
 // # How something is deleted
 //
 // All of it goes through deletion.Engine, and what Engine appends is held against the
-// rules by the Service. Nothing here writes a tombstone, and nothing signs: approvals
-// come signed, by keys that the catalogue never sees.
+// rules by the Service. Nothing here writes a tombstone, and nothing signs: plans and
+// approvals come signed, by keys that the catalogue never sees.
 //
 // Who brings a plan is the caller, whatever the request says. Services with the delete
 // role may plan what the owner of a tenant asks for, have it confirmed, and halt;
@@ -38,9 +38,10 @@ func (a *API) valid(p events.Payload) error {
 	return a.schemas.Validate(string(p.EventType()), raw)
 }
 
-// DeletionPlanRequest is what somebody wants to have deleted: a list of targets, or a
-// query that makes one.
+// DeletionPlanRequest is what somebody wants to have deleted: a list of targets, or, in a
+// dry run, a query that makes one.
 type DeletionPlanRequest struct {
+	ID           events.PlanID       `json:"plan,omitzero"` // chosen by whoever signs
 	Kind         events.DeletionKind `json:"kind"`
 	Author       string              `json:"author"`   // the person who plans it
 	Supplier     string              `json:"supplier"` // the person or system the list comes from
@@ -51,10 +52,20 @@ type DeletionPlanRequest struct {
 	Expected     int                 `json:"expected"`               // how many targets the author expects
 	Targets      []deletion.Asked    `json:"targets,omitzero"`
 	Query        DeletionQuery       `json:"query,omitzero"`
+	Signed       events.Authorship   `json:"signed,omitzero"`  // by the author (deletion.SignAsk), unless an owner asks
 	DryRun       bool                `json:"dry_run,omitzero"` // resolve it, and record nothing
 }
 
-// DeletionQuery selects targets as they are when the plan is made, and never again.
+// Ask is what is asked for by whoever brings the request.
+func (r DeletionPlanRequest) Ask(submitter string) deletion.Ask {
+	return deletion.Ask{
+		ID: r.ID, Kind: r.Kind, Author: r.Author, Submitter: submitter, Supplier: r.Supplier, Owner: r.Owner, Run: r.Run, Reason: r.Reason,
+		InactiveDays: r.InactiveDays, Expected: r.Expected, Targets: r.Targets, Signed: r.Signed,
+	}
+}
+
+// DeletionQuery selects targets as they are now. What it finds is the list that an author
+// signs.
 type DeletionQuery struct {
 	AppName string              `json:"app_name,omitzero"` // apps of this name, where they are installed
 	Status  events.TenantStatus `json:"status,omitzero"`   // tenants, which all that follows are about too
@@ -74,6 +85,8 @@ func (r DeletionPlanRequest) check(who auth.Caller) error {
 		return fmt.Errorf("%w: %s may plan what owners ask for; name the owner", errNotOperator, who.Name)
 	case none == (len(r.Targets) == 0):
 		return badField("targets", "and a query: give one of the two")
+	case !none && !r.DryRun:
+		return badField("query", "is for a dry run; have the list that it finds signed, and send that")
 	case !none && !r.Owner.IsZero():
 		return badField("query", "goes with no owner; an owner asks for one tenant, by name")
 	case byApp && r.Query != (DeletionQuery{AppName: r.Query.AppName}):
@@ -103,10 +116,7 @@ func (a *API) DeletionPlan(ctx context.Context, who auth.Caller, req DeletionPla
 	if req.DryRun {
 		plan = engine.Preview
 	}
-	planned, err := plan(ctx, deletion.Ask{
-		Kind: req.Kind, Author: req.Author, Submitter: who.Name, Supplier: req.Supplier, Owner: req.Owner, Run: req.Run, Reason: req.Reason,
-		InactiveDays: req.InactiveDays, Expected: req.Expected, Targets: req.Targets,
-	})
+	planned, err := plan(ctx, req.Ask(who.Name))
 	if err != nil {
 		return out, err
 	}

@@ -53,11 +53,7 @@ func (a *API) PolicyShow(ctx context.Context, who auth.Caller) (out Policies, er
 }
 
 // PolicyProposeRequest asks for another policy.
-type PolicyProposeRequest struct {
-	Author string        `json:"author"` // the person who asks for it
-	Reason string        `json:"reason"`
-	Policy events.Policy `json:"policy"`
-}
+type PolicyProposeRequest struct{ events.PolicyProposed }
 
 // PolicyProposeResponse says what came of it.
 type PolicyProposeResponse struct {
@@ -72,11 +68,10 @@ func (a *API) PolicyPropose(ctx context.Context, who auth.Caller, req PolicyProp
 	if err := operator(who); err != nil {
 		return out, err
 	}
-	proposed := events.PolicyProposed{Version: 1, Author: req.Author, Reason: req.Reason, Policy: req.Policy}
-	if err := a.valid(proposed); err != nil {
+	if err := a.valid(req.PolicyProposed); err != nil {
 		return out, err
 	}
-	out.Changed, out.Looser, err = a.sys.Deletions().Propose(ctx, proposed)
+	out.Changed, out.Looser, err = a.sys.Deletions().Propose(ctx, req.PolicyProposed)
 	if err != nil {
 		return out, err
 	}

@@ -37,7 +37,7 @@ func sign(t *testing.T, crew *people.Crew, person string, what api.ToSign) event
 func (r *running) governed(t *testing.T, list ...fixture) *people.Crew {
 	t.Helper()
 	crew := r.crew()
-	answer := r.do(t, r.post("/v1/policies", api.PolicyProposeRequest{Author: "ana", Reason: "begin", Policy: people.QuickPolicy(crew.Roster())}))
+	answer := r.do(t, r.post("/v1/policies", proposal(crew, 1, people.QuickPolicy(crew.Roster()))))
 	if out := read[api.PolicyProposeResponse](t, answer, 200); !out.Changed || out.InForce.Version != 1 {
 		t.Fatalf("%+v", out)
 	}
@@ -53,6 +53,20 @@ func planOf(list ...fixture) api.DeletionPlanRequest {
 		req.Targets = append(req.Targets, f.line())
 	}
 	return req
+}
+
+// planned is a request for a plan that its author has signed.
+func (r *running) planned(req api.DeletionPlanRequest) ask {
+	req.ID, _ = events.NewID[events.PlanID](uuid.NewV7) // it never fails
+	req.Signed = people.NewKeys(req.Author).Ask(people.Environment, req.Ask(""), r.Now()).Signed
+	return r.post("/v1/deletions", req)
+}
+
+// proposal is signed by its author.
+func proposal(crew *people.Crew, version uint32, p events.Policy) api.PolicyProposeRequest {
+	return api.PolicyProposeRequest{PolicyProposed: crew.Keys.Propose(
+		events.PolicyProposed{Version: version, Author: people.Author, Reason: "a test", Policy: p}, events.TimeOf(crew.Clock()),
+	)}
 }
 
 func (r *running) step(t *testing.T, id events.PlanID) {
@@ -79,7 +93,7 @@ func TestDeletion(t *testing.T) {
 	if d := read[api.Deletion](t, r.do(t, r.post("/v1/deletions", dry)), 200); d.State != api.StateNotRecorded || r.head(t) != before {
 		t.Errorf("a dry run: %+v", d.Standing)
 	}
-	answer := r.do(t, r.post("/v1/deletions", planOf("acme", "beta")))
+	answer := r.do(t, r.planned(planOf("acme", "beta")))
 	d := read[api.Deletion](t, answer, 201)
 	where := "/v1/deletions/" + d.ID.String()
 	if answer.Header.Get("Location") != where || d.Deletion.Submitter != r.Admin.User || d.Effect.Tenants != -2 || d.Needed != 1 || d.Cascade.Products != 2 ||
@@ -120,21 +134,46 @@ func TestNextPlan(t *testing.T) {
 	t.Parallel()
 	r := start(t)
 	r.governed(t, "acme", "beta")
-	first := read[api.Deletion](t, r.do(t, r.post("/v1/deletions", planOf("acme"))), 201)
+	first := read[api.Deletion](t, r.do(t, r.planned(planOf("acme"))), 201)
 	where := "/v1/deletions/" + first.ID.String()
-	problem(t, r.do(t, r.post("/v1/deletions", planOf("beta"))), 422, client.ErrBadPlan) // one of a kind at a time
+	problem(t, r.do(t, r.planned(planOf("beta"))), 422, client.ErrBadPlan) // one of a kind at a time
 	if now := read[api.Deletion](t, r.do(t, r.post(where+"/withdraw", map[string]string{"why": "another list"})), 200); now.State != api.StateDead || now.Why != "another list" {
 		t.Errorf("%+v", now.Standing)
 	}
 	second := planOf("acme", "beta")
 	second.Reason = "closed, all"
-	d := read[api.Deletion](t, r.do(t, r.post("/v1/deletions", second)), 201)
+	d := read[api.Deletion](t, r.do(t, r.planned(second)), 201)
 	if last := d.Last; last == nil || last.Plan != first.ID || last.Common != 1 || last.Targets != 1 || last.Reason != "closed" {
 		t.Errorf("%+v", last)
 	}
 	list := get[api.DeletionListResponse](t, r, "/v1/deletions", r.admin()).Deletions
 	if len(list) != 2 || list[0].ID != d.ID || list[1].State != api.StateDead {
 		t.Errorf("%+v", list)
+	}
+}
+
+// TestUnsigned refuses what its author has not signed, or not as it is sent.
+func TestUnsigned(t *testing.T) {
+	t.Parallel()
+	r := start(t)
+	crew := r.governed(t, "acme", "beta")
+	p := problem(t, r.do(t, r.post("/v1/deletions", planOf("acme"))), 422, client.ErrBadPlan)
+	if !strings.Contains(p.Detail, "ana has not signed it") || !strings.Contains(p.Hint, "--key FILE") {
+		t.Errorf("%+v", p.Problem)
+	}
+	query := planOf()
+	query.Query.Status = events.TenantStatusDeactivated
+	problem(t, r.do(t, r.planned(query)), 400, client.ErrMalformed)
+	looser := get[api.Policies](t, r, "/v1/policies", r.admin()).InForce.Policy
+	looser.RehearsalLife *= 2
+	req := proposal(crew, 2, looser)
+	req.Reason = "another"
+	if p := problem(t, r.do(t, r.post("/v1/policies", req)), 409, client.ErrPolicy); !strings.Contains(p.Detail, "the signature of ana is not for this") {
+		t.Errorf("%+v", p.Problem)
+	}
+	req.Signed = events.Authorship{}
+	if p := problem(t, r.do(t, r.post("/v1/policies", req)), 409, client.ErrPolicy); !strings.Contains(p.Detail, "ana has not signed it") {
+		t.Errorf("%+v", p.Problem)
 	}
 }
 
@@ -145,7 +184,7 @@ func TestWrongKind(t *testing.T) {
 	r.governed(t, "acme", "beta")
 	wrong := planOf("acme", "beta")
 	wrong.Kind = events.DeletionOfApps
-	p := problem(t, r.do(t, r.post("/v1/deletions", wrong)), 422, client.ErrBadPlan)
+	p := problem(t, r.do(t, r.planned(wrong)), 422, client.ErrBadPlan)
 	if len(p.Reasons) != 1 || p.Reasons[0].Count != 2 || p.Reasons[0].Why != "ids are those of tenants, the plan says app" || !strings.Contains(p.Detail, "2 of 2") {
 		t.Errorf("%+v", p.Problem)
 	}
@@ -167,7 +206,7 @@ func TestWhoMayDelete(t *testing.T) {
 	own := planOf("acme")
 	own.Owner = fixture("acme").account()
 	problem(t, r.do(t, as(r.post("/v1/deletions", own), "writer")), 403, client.ErrForbidden)
-	problem(t, r.do(t, as(r.post("/v1/deletions", planOf("acme")))), 403, client.ErrForbidden)
+	problem(t, r.do(t, as(r.planned(planOf("acme")))), 403, client.ErrForbidden)
 	foreign := own
 	foreign.Owner = fixture("beta").account()
 	problem(t, r.do(t, as(r.post("/v1/deletions", foreign))), 422, client.ErrBadPlan)
@@ -202,7 +241,7 @@ func TestHaltAndLift(t *testing.T) {
 		t.Errorf("%+v", door)
 	}
 	read[api.HaltResponse](t, r.do(t, r.post("/v1/halts", api.HaltRequest{Detail: "INC-1"})), 200)
-	problem(t, r.do(t, r.post("/v1/deletions", planOf("acme"))), 409, client.ErrHalted)
+	problem(t, r.do(t, r.planned(planOf("acme"))), 409, client.ErrHalted)
 	door := get[api.Door](t, r, "/v1/halts", r.admin())
 	if door.Halt == nil || door.Halt.Detail != "INC-1" || door.Halt.Cause != events.HaltByPerson {
 		t.Fatalf("%+v", door)
@@ -214,7 +253,7 @@ func TestHaltAndLift(t *testing.T) {
 	if door := read[api.Door](t, r.do(t, r.post("/v1/halts/lift", lift)), 200); door.Halt != nil {
 		t.Errorf("%+v", door)
 	}
-	read[api.Deletion](t, r.do(t, r.post("/v1/deletions", planOf("acme"))), 201)
+	read[api.Deletion](t, r.do(t, r.planned(planOf("acme"))), 201)
 }
 
 // TestPolicies are proposed, approved and changed.
@@ -224,7 +263,7 @@ func TestPolicies(t *testing.T) {
 	crew := r.governed(t)
 	looser := get[api.Policies](t, r, "/v1/policies", r.admin()).InForce.Policy
 	looser.RehearsalLife *= 2
-	out := read[api.PolicyProposeResponse](t, r.do(t, r.post("/v1/policies", api.PolicyProposeRequest{Author: "ana", Reason: "more", Policy: looser})), 200)
+	out := read[api.PolicyProposeResponse](t, r.do(t, r.post("/v1/policies", proposal(crew, 2, looser))), 200)
 	if out.Changed || len(out.Looser) != 1 || out.Proposed == nil || out.Proposed.Version != 2 {
 		t.Fatalf("%+v", out)
 	}
@@ -239,12 +278,12 @@ func TestPolicies(t *testing.T) {
 	}
 	stricter := looser
 	stricter.Budget.Day = 1
-	if out := read[api.PolicyProposeResponse](t, r.do(t, r.post("/v1/policies", api.PolicyProposeRequest{Author: "ana", Reason: "less", Policy: stricter})), 200); !out.Changed {
+	if out := read[api.PolicyProposeResponse](t, r.do(t, r.post("/v1/policies", proposal(crew, 3, stricter))), 200); !out.Changed {
 		t.Errorf("%+v", out)
 	}
 	bad := stricter
 	bad.WaveTargets = 0
-	problem(t, r.do(t, r.post("/v1/policies", api.PolicyProposeRequest{Author: "ana", Reason: "less", Policy: bad})), 409, client.ErrPolicy)
+	problem(t, r.do(t, r.post("/v1/policies", proposal(crew, 4, bad))), 409, client.ErrPolicy)
 }
 
 // TestLiens keep a tenant until they are lifted.
@@ -259,7 +298,7 @@ func TestLiens(t *testing.T) {
 	if len(list) != 1 || list[0].Tenant != lien.Tenant {
 		t.Fatalf("%+v", list)
 	}
-	p := problem(t, r.do(t, r.post("/v1/deletions", planOf("acme"))), 422, client.ErrBadPlan)
+	p := problem(t, r.do(t, r.planned(planOf("acme"))), 422, client.ErrBadPlan)
 	if !strings.Contains(p.Detail, "legal/2022-17") {
 		t.Errorf("%s", p.Detail)
 	}
@@ -270,7 +309,7 @@ func TestLiens(t *testing.T) {
 	if list := get[api.LienListResponse](t, r, "/v1/liens", r.admin()).Liens; len(list) != 0 {
 		t.Errorf("%+v", list)
 	}
-	read[api.Deletion](t, r.do(t, r.post("/v1/deletions", planOf("acme"))), 201)
+	read[api.Deletion](t, r.do(t, r.planned(planOf("acme"))), 201)
 }
 
 func TestAlarms(t *testing.T) {

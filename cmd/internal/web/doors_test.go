@@ -76,7 +76,7 @@ func TestNoOtherRoute(t *testing.T) {
 		t.Fatalf("routes that were looked at (-) and that there are (+):\n%s", diff)
 	}
 	r.governed(t, "acme")
-	plan := read[api.Deletion](t, r.do(t, r.post("/v1/deletions", planOf("acme"))), 201)
+	plan := read[api.Deletion](t, r.do(t, r.planned(planOf("acme"))), 201)
 	before := r.head(t)
 	f := fixture("acme")
 	gone := cloud(t, f.event(9, events.TenantDeleted{Reason: "closed"}))
