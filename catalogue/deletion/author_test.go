@@ -139,8 +139,10 @@ func TestPoliciesThatTheirAuthorHasNotSigned(t *testing.T) {
 		}, want: "of author is not on the roster"},
 		"another's key":  {given: func(_ *world, _ *events.PolicyProposed, k people.Keys) { k["author"] = k["ana"] }, want: "of author is not on the roster"},
 		"another's name": {spoil: func(p *events.PolicyProposed) { p.Author = "ana" }, want: "of ana is not on the roster"},
-		"the portal's key": {given: func(_ *world, p *events.PolicyProposed, _ people.Keys) { p.Author = people.Portal },
-			want: "of portal is not on the roster"},
+		"the portal's key": {
+			given: func(_ *world, p *events.PolicyProposed, _ people.Keys) { p.Author = people.Portal },
+			want:  "of portal is not on the roster",
+		},
 		"an expired key": {given: func(w *world, p *events.PolicyProposed, _ people.Keys) {
 			policy := w.quick()
 			policy.Roster = slices.DeleteFunc(policy.Roster, func(m events.RosterMember) bool { return m.Person == "dora" })
@@ -149,21 +151,29 @@ func TestPoliciesThatTheirAuthorHasNotSigned(t *testing.T) {
 			w.pass(2 * time.Hour)
 			p.Version++
 		}, want: "of author has expired at"},
-		"other environment": {given: func(_ *world, p *events.PolicyProposed, _ people.Keys) { p.Policy.Environment = "staging" },
-			spoil: func(p *events.PolicyProposed) { p.Policy.Environment = environment }, want: "is not for this"},
-		"other version": {given: func(_ *world, p *events.PolicyProposed, _ people.Keys) { p.Version++ },
-			spoil: func(p *events.PolicyProposed) { p.Version-- }, want: "is not for this"},
+		"other environment": {
+			given: func(_ *world, p *events.PolicyProposed, _ people.Keys) { p.Policy.Environment = "staging" },
+			spoil: func(p *events.PolicyProposed) { p.Policy.Environment = environment }, want: "is not for this",
+		},
+		"other version": {
+			given: func(_ *world, p *events.PolicyProposed, _ people.Keys) { p.Version++ },
+			spoil: func(p *events.PolicyProposed) { p.Version-- }, want: "is not for this",
+		},
 		"other reason": {spoil: func(p *events.PolicyProposed) { p.Reason = "another" }, want: "is not for this"},
 		"other policy": {spoil: func(p *events.PolicyProposed) { p.Policy.Budget.Day++ }, want: "is not for this"},
 		"signed since": {spoil: func(p *events.PolicyProposed) { p.Signed.Issued++ }, want: "is not for this"},
-		"from tomorrow": {given: func(_ *world, p *events.PolicyProposed, _ people.Keys) {
-			p.Signed.Issued = p.Signed.Issued.Add(time.Hour)
+		"from tomorrow": {
+			given: func(_ *world, p *events.PolicyProposed, _ people.Keys) {
+				p.Signed.Issued = p.Signed.Issued.Add(time.Hour)
+			},
+			want: "set the author's clock",
 		},
-			want: "set the author's clock"},
-		"too old": {given: func(_ *world, p *events.PolicyProposed, _ people.Keys) {
-			p.Signed.Issued = p.Signed.Issued.Add(-25 * time.Hour)
+		"too old": {
+			given: func(_ *world, p *events.PolicyProposed, _ people.Keys) {
+				p.Signed.Issued = p.Signed.Issued.Add(-25 * time.Hour)
+			},
+			want: "which counts for 24h0m0s",
 		},
-			want: "which counts for 24h0m0s"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

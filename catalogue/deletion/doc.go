@@ -13,8 +13,9 @@
 //
 // # A deletion
 //
-//	plan      a list is resolved: every line looked up, checked, pinned ([Resolve]); the
-//	          plan is stored and never changes. One faulty line refuses the whole list.
+//	plan      a list, which its author signs ([SignAsk]), is resolved: every line looked up,
+//	          checked, pinned ([Resolve]); the plan is stored and never changes. One faulty
+//	          line refuses the whole list.
 //	approve   persons on the roster sign the plan's hash ([Approval])
 //	rehearse  the targets are deleted and restored on a scratch copy of their history
 //	run       wave by wave: the vendor's own tenants, one, ten, at most fifty at a time.

@@ -48,7 +48,7 @@ func TestMain(m *testing.M) {
 //	fetch URL FILE      put the answer to an HTTP request into a file
 //	exits CODE ARG…     run catalogue, which must exit with that code
 //	govern DIR          give the daemon on DIR a policy under which nothing waits, and ana, ben and cleo keys
-//	deletes DIR RUN LIST  delete the tenants of a list, which are out of service, in a run; ben approves
+//	deletes DIR RUN LIST  delete the tenants of a list, which are out of service, in a run; ana plans, ben approves
 //	keep VAR PATH       put a value of the last JSON on stdout into $VAR, e.g. tenants.0.tenant
 //	shape               replace the last stdout, JSON, by the paths in it with their types
 func TestScripts(t *testing.T) {
@@ -302,8 +302,8 @@ func deleteList(dir, data, run, list string) error {
 		return err
 	}
 	expect := strconv.Itoa(bytes.Count(raw, []byte("\n")) - 1) // less the header
-	raw, err = call("delete", "plan", "--kind", "tenant", "--file", list, "--run", run, "--author", "ana", "--supplier", "crm", "--reason", "closed",
-		"--expect", expect, "--data", data, "-o", "json")
+	raw, err = call("delete", "plan", "--kind", "tenant", "--file", list, "--run", run, "--key", filepath.Join(dir, "ana.key"), "--author", "ana",
+		"--supplier", "crm", "--reason", "closed", "--expect", expect, "--data", data, "-o", "json")
 	if err != nil {
 		return err
 	}

@@ -1,6 +1,7 @@
 package gate_test
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -31,6 +32,11 @@ func TestOwnersRequest(t *testing.T) {
 		t.Errorf("a writer: %+v", p)
 	}
 	portal, admin := r.connect(t, deleter()), r.connect(t, r.Admin.Credential())
+	unsigned := req
+	unsigned.Owner = events.AccountID{}
+	if p := ask(t, admin, "catalogue.v1.deletion.plan", unsigned, nil); p == nil || p.Code != client.ErrBadPlan || !strings.Contains(p.Hint, "--key FILE") {
+		t.Errorf("a plan that nobody has signed: %+v", p)
+	}
 	var d api.Deletion
 	if p := ask(t, portal, "catalogue.v1.deletion.plan", req, &d); p != nil {
 		t.Fatalf("%+v", p)

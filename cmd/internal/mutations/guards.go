@@ -3,7 +3,7 @@ package main
 import "slices"
 
 var parts = []part{
-	{[]string{"./catalogue/deletion"}, slices.Concat(vouching, theDoor, plans, waves, policies, approvals, lists, targets, clocks, restorations, readers, governed)},
+	{[]string{"./catalogue/deletion"}, slices.Concat(vouching, theDoor, plans, waves, policies, authors, approvals, lists, targets, clocks, restorations, readers, governed)},
 	{[]string{"./catalogue", "./catalogue/deletion"}, folds},
 	{[]string{"./catalogue"}, writing},
 	{[]string{"./replay/restore"}, planners},
@@ -16,6 +16,7 @@ const (
 	rulesWave   source = "catalogue/deletion/rules_wave.go"
 	rulesPolicy source = "catalogue/deletion/rules_policy.go"
 	rulesBack   source = "catalogue/deletion/rules_restore.go"
+	author      source = "catalogue/deletion/author.go"
 	approval    source = "catalogue/deletion/approval.go"
 	policy      source = "catalogue/deletion/policy.go"
 	lien        source = "catalogue/deletion/lien.go"
@@ -78,6 +79,7 @@ var plans = []guard{
 	rulesPlan.ignores("r.notPlanned()", "a plan that is changed"),
 	rulesPlan.never("i < 0 || r.door.Open[i] != want", "a plan that was not admitted as what it is"),
 	rulesPlan.ignores("CheckPlan(p, r.policy, r.at.Time)", "a plan that does not hold"),
+	rulesPlan.ignores("CheckAuthor(id, p, r.policy.Policy, r.at.Time)", "a plan that its author has not signed").quickly(),
 	rulesPlan.passes("r.budget(uint32(len(p.Targets)), !p.Owner.IsZero(), r.longWindows())", "a plan over the budget"),
 	rulesPlan.ignores("checkAsk(p)", "who wants what"),
 	rulesPlan.never("p.Environment != limits.Environment", "a plan for another environment"),
@@ -193,6 +195,7 @@ var policies = []guard{
 	rulesPolicy.never(`p.Reason == ""`, "a proposal for no reason"),
 	rulesPolicy.never("r.policy.Version > 0 && p.Policy.Environment != r.policy.Policy.Environment", "another environment"),
 	rulesPolicy.ignores("CheckPolicy(p.Policy, r.at.Time)", "a policy that locks everybody out"),
+	rulesPolicy.instead("return checkProposal(p, before.Proposed, r.policy.Policy, r.at.Time)", "_ = before\n\treturn nil", "a proposal that its author has not signed").quickly(),
 	rulesPolicy.instead("err == nil && !found", "false && !found", "approvals of no proposal"),
 	rulesPolicy.never("p.Approval.Person == o.Proposed.Author", "whoever proposes approves"),
 	rulesPolicy.instead("return verify(r.policy.Policy, ActionPolicy, p.Approval, hash, PolicySentence(o.Proposed), r.at.Time)", "_ = hash\n\treturn nil", "approvals of a policy that are not verified"),
@@ -215,7 +218,7 @@ var policies = []guard{
 	policy.never("p.Change.Delay > maxDelay", "a delay for ever"),
 	policy.never("!isCheck(check)", "a health check that is none"),
 	policy.never("!isPerson(m.Person)", "a roster with nobody on it"),
-	policy.never("m.Role != events.RosterApprover && m.Role != events.RosterPortal", "a key for nothing"),
+	policy.never("m.Role != events.RosterApprover && m.Role != events.RosterAuthor && m.Role != events.RosterPortal", "a key for nothing"),
 	policy.never("len(m.Key) != keySize", "a key that is none"),
 	policy.never("m.Expires.IsZero()", "a key for ever"),
 	policy.never(`seen[id] != ""`, "a key of two persons"),
@@ -253,6 +256,33 @@ var policies = []guard{
 	genesis.passes("g.environment(policy.Policy)", "another catalogue is opened"),
 }
 
+var authors = []guard{
+	author.without("\twire.String(w, &s.environment)\n", "what was asked for another environment"),
+	author.without("\ts.ask.ID.Wire(w)\n", "what was signed for another plan"),
+	author.without("\twire.String(w, &s.ask.Supplier)\n", "another supplier than signed"),
+	author.without("\ts.ask.Run.Wire(w)\n", "another run than signed"),
+	author.without("\twire.String(w, &s.ask.Reason)\n", "another reason than signed"),
+	author.without("\twire.Int(w, &s.inactive)\n", "another claim than signed"),
+	author.without("\twire.Int(w, &s.expected)\n", "another number than signed"),
+	author.without("\twire.Structs(w, &s.ask.Targets)\n", "another list than signed"),
+	author.without("\twire.Struct(w, &s.ask.Signed)\n", "another time than signed"),
+	author.without("\twire.String(w, &a.ID)\n", "another target than signed"),
+	author.without("\twire.String(w, &a.Parent)\n", "another parent than signed"),
+	author.without("\twire.String(w, &a.Name)\n", "another name than signed"),
+	author.never("!p.Signed.IsZero()", "an owner's request that somebody has signed"),
+	author.instead("return signedBy(p.Author, p.Signed, message, policy, now, ErrPlan)", "_ = message\n\treturn nil", "the signature of a plan"),
+	author.ignores("signedBy(p.Author, p.Signed, message, policy, now, ErrPolicy)", "the signature of a proposal"),
+	author.never("p.Signed.Issued < last.Signed.Issued", "a proposal that was replaced"),
+	author.never("bytes.Equal(p.Signed.Signature, last.Signed.Signature)", "a proposal that stands already"),
+	author.never("len(s.Signature) == 0", "what nobody has signed"),
+	author.never("!found", "an author who is not on the roster"),
+	author.instead("events.RosterApprover, events.RosterAuthor)", "events.RosterApprover, events.RosterAuthor, events.RosterPortal)", "a portal that plans"),
+	author.never("s.Issued > now.Add(skew)", "what was signed in the future"),
+	author.never("now >= s.Issued.Add(life)", "what was signed long ago"),
+	author.never("s.Issued >= member.Expires", "an author's key that has expired"),
+	author.never("!ed25519.Verify(member.Key, message, s.Signature)", "an author's signature that is none").quickly(),
+}
+
 var approvals = []guard{
 	approval.never("!found", "somebody who is not on the roster"),
 	approval.never("!bytes.Equal(a.Hash, hash)", "an approval of something else"),
@@ -265,10 +295,10 @@ var approvals = []guard{
 	approval.ignores("current(a, now)", "an approval that has expired when it comes"),
 	approval.never("!ed25519.Verify(member.Key, message, a.Signature)", "a signature that is none").quickly(),
 	approval.never("now >= a.Expires", "an approval that has expired"),
-	approval.instead("m.Person == a.Person && m.Role", "m.Role", "another person's key"),
-	approval.instead("m.Role == role && ", "", "a key that is for something else"),
+	approval.without("m.Person == person && ", "another person's key"),
+	approval.instead("slices.Contains(roles, m.Role)", "slices.Contains(roles, roles[0])", "a key that is for something else"),
 	approval.instead("role = events.RosterPortal", "role = events.RosterApprover", "an owner's confirmation by an approver"),
-	approval.instead("KeyID(m.Key) == a.Key && ", "", "another key of the person"),
+	approval.without("KeyID(m.Key) == key && ", "another key of the person"),
 	approval.instead("\twire.String(w, &s.environment)\n", "", "an approval for another environment"),
 	approval.instead("\twire.String(w, &s.action)\n", "", "an approval for another action"),
 	approval.instead(`fmt.Appendf(nil, "catalogue/halt/v1\x00%d", halt.Seq)`, `fmt.Appendf(nil, "catalogue/halt/v1\x00")`, "an approval for another halt"),
