@@ -7,6 +7,7 @@ import (
 
 	"tenantcatalogue/catalogue"
 	"tenantcatalogue/catalogue/catalogtest"
+	"tenantcatalogue/catalogue/deletion"
 	"tenantcatalogue/catalogue/deletion/deletiontest"
 	"tenantcatalogue/events"
 	"tenantcatalogue/events/eventtest"
@@ -133,7 +134,7 @@ func TestVerifyFindsWhoBelieved(t *testing.T) {
 func believe(t testing.TB, log *eventtest.MemoryLog, v projectors.View, everything bool) {
 	t.Helper()
 	stored := catalogtest.Read(t, log)
-	recorded := projectors.NewVoucher().Record(nil, stored)
+	recorded := projectors.NewVoucher(deletion.Genesis{}).Record(nil, stored)
 	rolling := events.Rolling{}
 	for i, s := range stored {
 		rolling = rolling.Add(s)

@@ -148,7 +148,7 @@ func (t *tail) fold() error {
 		}
 	}
 	// What the history has of the past is compared with what was proven of it.
-	voucher, err := projectors.VoucherFrom(t.archive, t.history.Snapshot, after)
+	voucher, err := projectors.VoucherFrom(t.opts.Genesis, t.archive, t.history.Snapshot, after)
 	if err != nil {
 		return err
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 
+	"tenantcatalogue/catalogue/deletion"
 	"tenantcatalogue/events"
 	"tenantcatalogue/projectors"
 	"tenantcatalogue/projectors/viewdb"
@@ -43,6 +44,7 @@ type ViewReport struct {
 type Options struct {
 	Progress func(at, of events.Seq) // hears how far it has come
 	Spare    *projectors.Spare       // what it may use of the processors
+	Genesis  deletion.Genesis        // what the first policy is held against
 }
 
 // Report is what a verification found.

@@ -29,6 +29,7 @@ type Config struct {
 	// After is where the Watcher before left off: what its Seen said. What stands up to
 	// there is the past. Where nothing is known it is the head of the log.
 	After    events.Seq
+	Genesis  deletion.Genesis // what the first policy is held against
 	Listener Listener
 }
 
@@ -66,7 +67,7 @@ type crossing struct {
 func New(cfg Config) *Watcher {
 	return &Watcher{
 		cfg: cfg, desk: newDesk(cfg.Pen, cfg.Listener), seen: cfg.After,
-		register: deletion.NewRegister(), windows: newWindows(), budget: deletion.DefaultPolicy("").Budget, told: map[crossing]bool{},
+		register: deletion.NewRegister(cfg.Genesis), windows: newWindows(), budget: deletion.DefaultPolicy("").Budget, told: map[crossing]bool{},
 	}
 }
 
