@@ -95,10 +95,13 @@ func TestVerifyTellsOfForged(t *testing.T) {
 	views, closeViews := filled(t, log, append(replaytest.All(), pages.New(), deletions.New(), heads.Projector{})...)
 	defer closeViews()
 	report := verify(t, log, views)
-	if !report.Told() || len(report.Faults) != len(w.Refused) {
+	if !report.Told() || len(report.Faults) != 1 || report.Faults[0].About != deletiontest.Tenant(2) {
 		t.Errorf("faults: %v", report.Faults)
 	}
-	for _, f := range report.Faults {
+	if len(report.PassedOver)+1 != len(w.Refused) {
+		t.Errorf("passed over: %v", report.PassedOver)
+	}
+	for _, f := range append(report.PassedOver, report.Faults...) {
 		if w.Refused[f.Seq] == nil || f.View != "" || !strings.HasPrefix(f.What, "refused: ") {
 			t.Errorf("a fault: %v", f)
 		}
@@ -166,6 +169,11 @@ func TestVerifySinceKnowsTheRules(t *testing.T) {
 	follow(t, log, views)
 	if r := since(t, log, views, first.Proof); !r.OK() || r.Since != first.Proof.Seq {
 		t.Errorf("from %d on: %+v", first.Proof.Seq, r)
+	}
+	passed := w.Forge(w.Event(events.TheOne(events.AggregateDoor), events.DoorReopened{Reason: "forged"}))
+	follow(t, log, views)
+	if r := since(t, log, views, first.Proof); !r.OK() || r.Since != first.Proof.Seq || len(r.PassedOver) != 1 || r.PassedOver[0].Seq != passed {
+		t.Errorf("with what is passed over: %+v", r)
 	}
 	seq := w.Forge(w.Event(deletiontest.Tenant(2), events.TenantDeleted{Reason: "forged"}))
 	follow(t, log, views)

@@ -222,7 +222,7 @@ func (t *tail) report() (r Report, ok bool) {
 	if err := t.check.end(t.ctx, t.log, t.upTo); err != nil || t.check.torn || len(t.check.faults) > 0 {
 		return r, false
 	}
-	r = Report{Events: t.check.at, Since: t.from.Seq, Hash: t.check.hash, Proof: t.proof()}
+	r = Report{Events: t.check.at, Since: t.from.Seq, PassedOver: t.check.passed, Hash: t.check.hash, Proof: t.proof()}
 	for i, s := range t.subjects {
 		have := s.have.Sum()
 		if have != t.want[i] || t.check.hash != s.at.Rolling {

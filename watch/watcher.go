@@ -2,11 +2,13 @@ package watch
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"sync"
 	"time"
 
+	"tenantcatalogue/catalogue"
 	"tenantcatalogue/catalogue/deletion"
 	"tenantcatalogue/events"
 )
@@ -160,12 +162,16 @@ func (w *Watcher) take(s events.Stored) []finding {
 		w.last = max(w.last, e.RecordedTime)
 		err = w.register.Take(e)
 	}
-	switch {
-	case s.Type.Tombstone():
+	if s.Type.Tombstone() {
 		return w.count(s, err)
-	case s.About.Kind == events.AggregatePolicy:
+	}
+	if _, refused := errors.AsType[*catalogue.ReasonError](err); refused {
+		return w.afresh(w.windows.refused(tombstone{seq: s.Seq, at: w.last}, fmt.Sprintf("%s about %s: %v", s.Type, s.About, err)))
+	}
+	switch s.About.Kind {
+	case events.AggregatePolicy:
 		w.followPolicy()
-	case s.About.Kind == events.AggregateDoor:
+	case events.AggregateDoor:
 		w.followDoor()
 		return w.halted(e, err)
 	}
@@ -201,8 +207,12 @@ func (w *Watcher) count(s events.Stored, refused error) []finding {
 	if refused != nil {
 		t.unvouched = refused.Error()
 	}
-	found := w.windows.take(t, w.budget)
-	if t.at < w.copied {
+	return w.afresh(w.windows.take(t, w.budget))
+}
+
+// afresh is what is found unless it is of another log's past, which was copied into this one.
+func (w *Watcher) afresh(found []finding) []finding {
+	if w.last < w.copied {
 		return nil
 	}
 	return found
