@@ -14,6 +14,7 @@ import (
 	"github.com/google/uuid"
 
 	"tenantcatalogue/catalogue/catalogtest"
+	"tenantcatalogue/catalogue/deletion"
 	"tenantcatalogue/events"
 	"tenantcatalogue/projectors"
 	"tenantcatalogue/projectors/heads"
@@ -287,7 +288,7 @@ func BenchmarkFill(b *testing.B) {
 		views := openOnDisk(b, everyView()...)
 		b.StartTimer()
 		before := cpu()
-		if err := projectors.Fill(b.Context(), log, views, nil, nil); err != nil {
+		if err := projectors.Fill(b.Context(), log, views, deletion.Genesis{}, nil); err != nil {
 			b.Fatal(err)
 		}
 		spent += cpu() - before
@@ -329,7 +330,7 @@ func BenchmarkApply(b *testing.B) {
 							live.traffic(tenants[live.rng.IntN(len(tenants))], n)
 							n++
 						}
-						recorded := projectors.NewVoucher().Record(nil, live.events[len(live.events)-size:])
+						recorded := projectors.NewVoucher(deletion.Genesis{}).Record(nil, live.events[len(live.events)-size:])
 						before := cpu()
 						b.StartTimer()
 						if err := projectors.Apply(v.Home.Current(), p, "bench", recorded, events.Rolling{}); err != nil {

@@ -13,6 +13,7 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/cockroachdb/pebble/v2/vfs/errorfs"
 
+	"tenantcatalogue/catalogue/deletion"
 	"tenantcatalogue/events"
 	"tenantcatalogue/events/eventtest"
 	"tenantcatalogue/projectors"
@@ -39,7 +40,7 @@ func TestPowerLossAtAnyPoint(t *testing.T) {
 	})
 	v := tenants.New()
 	home := openHome(t, v, errorfs.Wrap(mem, serial(hook)))
-	fold := projectors.Folder(home.Current(), v, "test@memory", projectors.NewVoucher())
+	fold := projectors.Folder(home.Current(), v, "test@memory", projectors.NewVoucher(deletion.Genesis{}))
 	for i := 0; i < len(all); i += 25 {
 		if err := fold(all[i:min(i+25, len(all))]); err != nil {
 			t.Fatal(err)
@@ -169,7 +170,7 @@ func TestDamageThatAReaderFindsIsMended(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := openDB(t, v, vfs.NewMem())
-	if err := projectors.Folder(want, v, log.Identity(), projectors.NewVoucher())(all); err != nil {
+	if err := projectors.Folder(want, v, log.Identity(), projectors.NewVoucher(deletion.Genesis{}))(all); err != nil {
 		t.Fatal(err)
 	}
 	sameView(t, views[0], want)

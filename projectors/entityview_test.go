@@ -12,6 +12,7 @@ import (
 
 	"tenantcatalogue/catalogue"
 	"tenantcatalogue/catalogue/catalogtest"
+	"tenantcatalogue/catalogue/deletion"
 	"tenantcatalogue/events"
 	"tenantcatalogue/events/wire"
 	"tenantcatalogue/projectors"
@@ -29,7 +30,7 @@ func TestViewsHoldWhatTheFoldMakes(t *testing.T) {
 		log = withPoison(rt, log)
 		for _, v := range allViews() {
 			db := openDB(t, v, vfs.NewMem())
-			fold := projectors.Folder(db, v, "test", projectors.NewVoucher())
+			fold := projectors.Folder(db, v, "test", projectors.NewVoucher(deletion.Genesis{}))
 			for rest := log; len(rest) > 0; {
 				n := rapid.IntRange(1, len(rest)).Draw(rt, "batch")
 				if err := fold(rest[:n]); err != nil {
@@ -70,7 +71,7 @@ func TestReadStateIsTheFold(t *testing.T) {
 	for _, whole := range []bool{false, true} {
 		v := &projectors.EntityView{ViewName: "all", ViewFormat: 1, Kinds: events.EntityKinds, Whole: whole}
 		db := openDB(t, v, vfs.NewMem())
-		if err := projectors.Folder(db, v, "test", projectors.NewVoucher())(log); err != nil {
+		if err := projectors.Folder(db, v, "test", projectors.NewVoucher(deletion.Genesis{}))(log); err != nil {
 			t.Fatal(err)
 		}
 		for about, state := range facts.States {
@@ -123,7 +124,7 @@ func TestDeletedRowsComeBackIdentical(t *testing.T) {
 		t.Run(v.Name(), func(t *testing.T) {
 			t.Parallel()
 			db := openDB(t, v, vfs.NewMem())
-			fold := projectors.Folder(db, v, "test", projectors.NewVoucher())
+			fold := projectors.Folder(db, v, "test", projectors.NewVoucher(deletion.Genesis{}))
 			apply := func(stored ...events.Stored) map[string]string {
 				if err := fold(stored); err != nil {
 					t.Fatal(err)
@@ -247,7 +248,7 @@ func TestPoisonQuarantinesItsAggregate(t *testing.T) {
 			created := events.TenantCreated{URL: "b.example.net", Account: anAccount.Account(), Region: "eu", Tier: "standard"}
 			log := append(slices.Clone(life), c.event,
 				stored(t, next+1, other, 0, created), stored(t, next+2, aTenant, 0, events.TenantRenamed{URL: "c.example.net"}))
-			if err := projectors.Folder(db, v, "test", projectors.NewVoucher())(log); err != nil {
+			if err := projectors.Folder(db, v, "test", projectors.NewVoucher(deletion.Genesis{}))(log); err != nil {
 				t.Fatal(err)
 			}
 			q, err := projectors.Quarantined(db)
@@ -281,7 +282,7 @@ func TestPoisonOfNobody(t *testing.T) {
 	v := allViews()[0]
 	db := openDB(t, v, vfs.NewMem())
 	stray := events.Stored{Seq: 1, Type: "?"}
-	if err := projectors.Folder(db, v, "test", projectors.NewVoucher())(append([]events.Stored{stray}, reseq(aTenantsLife(t), 2)...)); err != nil {
+	if err := projectors.Folder(db, v, "test", projectors.NewVoucher(deletion.Genesis{}))(append([]events.Stored{stray}, reseq(aTenantsLife(t), 2)...)); err != nil {
 		t.Fatal(err)
 	}
 	if q, err := projectors.Quarantined(db); err != nil || q[events.Aggregate{}].Seq != 1 {
@@ -339,7 +340,7 @@ func TestPages(t *testing.T) {
 	v := allViews()[0]
 	db := openDB(t, v, vfs.NewMem())
 	log := someHistory(t, 3, 400)
-	if err := projectors.Folder(db, v, "test", projectors.NewVoucher())(log); err != nil {
+	if err := projectors.Folder(db, v, "test", projectors.NewVoucher(deletion.Genesis{}))(log); err != nil {
 		t.Fatal(err)
 	}
 	prefix := projectors.IndexKey('i')

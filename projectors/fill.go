@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"sync"
 
+	"tenantcatalogue/catalogue/deletion"
 	"tenantcatalogue/events"
 	"tenantcatalogue/projectors/viewdb"
 )
@@ -14,16 +15,19 @@ import (
 // the archive and whatever else can be collected, and then from the archive those
 // that can be gathered. What is left is for a Runner. hear, when set, sees every
 // event that is read from the log, in order.
-func Fill(ctx context.Context, source Reader, views []View, spare *Spare, hear func(Recorded)) error {
+func Fill(ctx context.Context, source Reader, views []View, g deletion.Genesis, hear func(Recorded)) error {
+	return filling{source: source, genesis: g, hear: hear}.fill(ctx, views)
+}
+
+func (f filling) fill(ctx context.Context, views []View) error {
 	archive, home := archiveOf(views)
 	if archive == nil {
 		return nil
 	}
-	head, err := source.Head(ctx)
+	head, err := f.source.Head(ctx)
 	if err != nil {
 		return err
 	}
-	f := filling{source: source, spare: spare, hear: hear}
 	var collected []collection
 	var gathered []gathering
 	for _, v := range views {
@@ -57,7 +61,8 @@ func archiveOf(views []View) (Archive, *viewdb.Home) {
 // filling is how views are filled.
 type filling struct {
 	source   Reader
-	spare    *Spare
+	genesis  deletion.Genesis
+	spare    *Spare           // may be nil
 	hear     func(Recorded)   // see Fill; may be nil
 	progress func(events.Seq) // may be nil
 }
@@ -91,7 +96,7 @@ func (f filling) collect(ctx context.Context, views []collection, upTo events.Se
 		}
 	}
 	at := viewdb.Checkpoint{Stream: f.source.Identity()}
-	err = ReadDecoded(ctx, f.source, f.spare, NewVoucher(), upTo, func(recorded []Recorded) error {
+	err = ReadDecoded(ctx, f.source, f.spare, NewVoucher(f.genesis), upTo, func(recorded []Recorded) error {
 		if err := follow(at.Seq, recorded); err != nil {
 			return err
 		}

@@ -11,6 +11,7 @@ import (
 	"pgregory.net/rapid"
 
 	"tenantcatalogue/catalogue/catalogtest"
+	"tenantcatalogue/catalogue/deletion"
 	"tenantcatalogue/events"
 	"tenantcatalogue/events/eventtest"
 	"tenantcatalogue/projectors"
@@ -35,7 +36,7 @@ func TestFilledViewsAreProjectedOnes(t *testing.T) {
 		for _, p := range everyView() {
 			views = append(views, projectors.View{Projector: p, Home: openHome(t, p, fs)})
 		}
-		if err := projectors.Fill(t.Context(), log, views, nil, nil); err != nil {
+		if err := projectors.Fill(t.Context(), log, views, deletion.Genesis{}, nil); err != nil {
 			t.Fatal(err)
 		}
 		rebuilt := rapid.SampledFrom(views).Draw(rt, "rebuilt").Projector.Name()
@@ -44,7 +45,7 @@ func TestFilledViewsAreProjectedOnes(t *testing.T) {
 		}
 		for _, v := range views {
 			want := openDB(t, v.Projector, vfs.NewMem())
-			fold := projectors.Folder(want, v.Projector, log.Identity(), projectors.NewVoucher())
+			fold := projectors.Folder(want, v.Projector, log.Identity(), projectors.NewVoucher(deletion.Genesis{}))
 			for rest := all; len(rest) > 0; {
 				n := rapid.IntRange(1, len(rest)).Draw(rt, "batch")
 				if err := fold(rest[:n]); err != nil {
@@ -101,12 +102,12 @@ func TestFillInParts(t *testing.T) {
 		views = append(views, projectors.View{Projector: p, Home: openHome(t, p, fs)})
 	}
 	views[0].Projector = parted{history.New()}
-	if err := projectors.Fill(t.Context(), log, views, nil, nil); err != nil {
+	if err := projectors.Fill(t.Context(), log, views, deletion.Genesis{}, nil); err != nil {
 		t.Fatal(err)
 	}
 	for _, v := range views {
 		want := openDB(t, v.Projector, vfs.NewMem())
-		if err := log.Read(t.Context(), 0, events.Seq(len(log.events)), projectors.Folder(want, v.Projector, log.Identity(), projectors.NewVoucher())); err != nil {
+		if err := log.Read(t.Context(), 0, events.Seq(len(log.events)), projectors.Folder(want, v.Projector, log.Identity(), projectors.NewVoucher(deletion.Genesis{}))); err != nil {
 			t.Fatal(err)
 		}
 		sameView(t, v, want)
@@ -122,7 +123,7 @@ func TestRebuildFromAHistoryThatIsBehind(t *testing.T) {
 	fs := vfs.NewMem()
 	tenantsView := projectors.View{Projector: tenants.New(), Home: openHome(t, tenants.New(), fs)}
 	views := []projectors.View{{Projector: history.New(), Home: openHome(t, history.New(), fs)}, tenantsView}
-	if err := projectors.Fill(t.Context(), log, views, nil, nil); err != nil {
+	if err := projectors.Fill(t.Context(), log, views, deletion.Genesis{}, nil); err != nil {
 		t.Fatal(err)
 	}
 	appendTo(t, log, all[400:]...)
@@ -155,15 +156,15 @@ func TestFillRefuses(t *testing.T) {
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if err := projectors.Fill(ctx, newLog(t, all...), views, nil, nil); !errors.Is(err, context.Canceled) {
+	if err := projectors.Fill(ctx, newLog(t, all...), views, deletion.Genesis{}, nil); !errors.Is(err, context.Canceled) {
 		t.Error(err)
 	}
-	if err := projectors.Fill(t.Context(), newLog(t, all...), views[:1], nil, nil); err != nil {
+	if err := projectors.Fill(t.Context(), newLog(t, all...), views[:1], deletion.Genesis{}, nil); err != nil {
 		t.Fatal(err)
 	}
 	other := eventtest.NewMemoryLog("other")
 	appendTo(t, other, all...)
-	if err := projectors.Fill(t.Context(), other, views, nil, nil); !errors.Is(err, projectors.ErrOtherLog) {
+	if err := projectors.Fill(t.Context(), other, views, deletion.Genesis{}, nil); !errors.Is(err, projectors.ErrOtherLog) {
 		t.Error(err)
 	}
 	if err := projectors.NewRunner(other, views, projectors.Listener{}).Rebuild(t.Context(), tenants.Name, nil); !errors.Is(err, projectors.ErrOtherLog) {

@@ -5,6 +5,7 @@ import (
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 
+	"tenantcatalogue/catalogue/deletion"
 	"tenantcatalogue/events"
 	"tenantcatalogue/projectors"
 	"tenantcatalogue/projectors/apps"
@@ -27,7 +28,7 @@ func TestListsShowWhatIsQuarantined(t *testing.T) {
 	product, app := events.DeriveID[events.ProductID]("p"), events.DeriveID[events.AppID]("a")
 	for _, v := range allViews() {
 		r := openDB(t, v, vfs.NewMem())
-		if err := projectors.Folder(r, v, "test", projectors.NewVoucher())(life); err != nil {
+		if err := projectors.Folder(r, v, "test", projectors.NewVoucher(deletion.Genesis{}))(life); err != nil {
 			t.Fatal(err)
 		}
 		var shown [][2]any // tenant and why

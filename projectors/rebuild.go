@@ -180,7 +180,7 @@ func (r *Runner) fillEmpty(ctx context.Context, db *viewdb.DB, p Projector, prog
 	if err != nil {
 		return err
 	}
-	f := filling{source: r.source, spare: r.Spare}
+	f := filling{source: r.source, genesis: r.Genesis, spare: r.Spare}
 	if progress != nil {
 		f.progress = func(at events.Seq) { progress(min(at, head), head) }
 	}

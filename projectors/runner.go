@@ -6,6 +6,7 @@ import (
 	"slices"
 	"sync"
 
+	"tenantcatalogue/catalogue/deletion"
 	"tenantcatalogue/events"
 	"tenantcatalogue/projectors/viewdb"
 )
@@ -46,6 +47,8 @@ type Status struct {
 type Runner struct {
 	// Spare, when set before Run, is the time that views are filled and rebuilt in.
 	Spare *Spare
+	// Genesis, when set before Run, is what the first policy of the log is held against.
+	Genesis deletion.Genesis
 
 	source   Source
 	listener Listener
@@ -117,7 +120,7 @@ func (r *Runner) fillEmptyViews(ctx context.Context) error {
 	for _, s := range r.views {
 		views = append(views, s.View)
 	}
-	err := Fill(ctx, r.source, views, r.Spare, r.listener.Hear)
+	err := filling{source: r.source, genesis: r.Genesis, spare: r.Spare, hear: r.listener.Hear}.fill(ctx, views)
 	for _, v := range views {
 		if v.Home.Current().Fault() != nil {
 			return nil //nolint:nilerr // the fault is the view's and known to it

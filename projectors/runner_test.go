@@ -12,6 +12,7 @@ import (
 
 	"tenantcatalogue/catalogue"
 	"tenantcatalogue/catalogue/catalogtest"
+	"tenantcatalogue/catalogue/deletion"
 	"tenantcatalogue/events"
 	"tenantcatalogue/events/eventtest"
 	"tenantcatalogue/projectors"
@@ -87,7 +88,7 @@ func fill(t testing.TB, v projectors.View, stored []events.Stored) {
 	if len(stored) == 0 {
 		return
 	}
-	if err := projectors.Folder(v.Home.Current(), v.Projector, newLog(t).Identity(), projectors.NewVoucher())(stored); err != nil {
+	if err := projectors.Folder(v.Home.Current(), v.Projector, newLog(t).Identity(), projectors.NewVoucher(deletion.Genesis{}))(stored); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -327,7 +328,7 @@ func TestRunnerOnJetStream(t *testing.T) {
 	}
 	checkViews(t, views, log)
 	rebuilt := openDB(t, heads.Projector{}, vfs.NewMem())
-	if err := projectors.Folder(rebuilt, heads.Projector{}, log.Identity(), projectors.NewVoucher())(eventtest.All(t, log)); err != nil {
+	if err := projectors.Folder(rebuilt, heads.Projector{}, log.Identity(), projectors.NewVoucher(deletion.Genesis{}))(eventtest.All(t, log)); err != nil {
 		t.Fatal(err)
 	}
 	want, err := viewdb.SumOf(rebuilt)

@@ -9,6 +9,7 @@ import (
 
 	"tenantcatalogue/catalogue"
 	"tenantcatalogue/catalogue/catalogtest"
+	"tenantcatalogue/catalogue/deletion"
 	"tenantcatalogue/events"
 	"tenantcatalogue/projectors"
 	"tenantcatalogue/projectors/apps"
@@ -54,7 +55,7 @@ func TestQueriesAnswerWhatTheStatesHold(t *testing.T) {
 	folded := map[string]*viewdb.DB{}
 	for _, v := range allViews() {
 		folded[v.Name()] = openDB(t, v, vfs.NewMem())
-		if err := projectors.Folder(folded[v.Name()], v, "test", projectors.NewVoucher())(log); err != nil {
+		if err := projectors.Folder(folded[v.Name()], v, "test", projectors.NewVoucher(deletion.Genesis{}))(log); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -41,7 +41,7 @@ type Voucher struct {
 }
 
 // NewVoucher makes one that stands before the first event.
-func NewVoucher() *Voucher { return &Voucher{register: deletion.NewRegister()} }
+func NewVoucher(g deletion.Genesis) *Voucher { return &Voucher{register: deletion.NewRegister(g)} }
 
 // Seq is the last event it has seen.
 func (v *Voucher) Seq() events.Seq { return v.seq }
@@ -88,7 +88,7 @@ type Ledger interface {
 }
 
 // VoucherFrom makes one that stands after an event, from a ledger that has got that far.
-func VoucherFrom(l Ledger, r viewdb.Reader, at events.Seq) (*Voucher, error) {
+func VoucherFrom(g deletion.Genesis, l Ledger, r viewdb.Reader, at events.Seq) (*Voucher, error) {
 	var list []events.Stored
 	for _, kind := range events.AggregateKinds {
 		if !deletion.Keeps(kind) {
@@ -103,14 +103,14 @@ func VoucherFrom(l Ledger, r viewdb.Reader, at events.Seq) (*Voucher, error) {
 			return nil, err
 		}
 	}
-	v := NewVoucher()
+	v := NewVoucher(g)
 	v.seq = at
 	return v, v.register.Load(list)
 }
 
 // VoucherAt makes one that stands after an event, from the log.
-func VoucherAt(ctx context.Context, log Log, at events.Seq) (*Voucher, error) {
-	v := NewVoucher()
+func VoucherAt(ctx context.Context, g deletion.Genesis, log Log, at events.Seq) (*Voucher, error) {
+	v := NewVoucher(g)
 	if at == 0 {
 		return v, nil
 	}
@@ -141,7 +141,7 @@ func (r *Runner) voucherAt(ctx context.Context, at events.Seq) (*Voucher, error)
 		var v *Voucher
 		err := view.Home.View(func(s *viewdb.Snapshot) (err error) {
 			if has := s.Checkpoint(); has.Stream == r.source.Identity() && has.Seq >= at {
-				v, err = VoucherFrom(l, s, at)
+				v, err = VoucherFrom(r.Genesis, l, s, at)
 			}
 			return err
 		})
@@ -149,5 +149,5 @@ func (r *Runner) voucherAt(ctx context.Context, at events.Seq) (*Voucher, error)
 			return v, nil
 		}
 	}
-	return VoucherAt(ctx, r.source, at)
+	return VoucherAt(ctx, r.Genesis, r.source, at)
 }

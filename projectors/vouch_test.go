@@ -12,6 +12,7 @@ import (
 	"pgregory.net/rapid"
 
 	"tenantcatalogue/catalogue/catalogtest"
+	"tenantcatalogue/catalogue/deletion"
 	"tenantcatalogue/catalogue/deletion/deletiontest"
 	"tenantcatalogue/catalogue/deletion/people"
 	"tenantcatalogue/events"
@@ -192,7 +193,7 @@ func TestForgedTombstones(t *testing.T) {
 	checkRefused(t, w, live)
 
 	filled := openAll(t)
-	if err := projectors.Fill(t.Context(), log, filled, nil, nil); err != nil {
+	if err := projectors.Fill(t.Context(), log, filled, deletion.Genesis{}, nil); err != nil {
 		t.Fatal(err)
 	}
 	alike(t, "filled from nothing", live, filled)
@@ -258,13 +259,46 @@ func TestTombstonesWithoutPolicy(t *testing.T) {
 	w.Govern()
 	w.Forge(tombstone(w, 2))
 	views := openAll(t)
-	if err := projectors.Fill(t.Context(), log, views, nil, nil); err != nil {
+	if err := projectors.Fill(t.Context(), log, views, deletion.Genesis{}, nil); err != nil {
 		t.Fatal(err)
 	}
 	if len(w.Refused) != 1 {
 		t.Errorf("refused are %v", w.Refused)
 	}
 	checkRefused(t, w, views)
+}
+
+// TestForeignFirstPolicy passes over a first policy that is not the one expected, however
+// the views come to be, and what was deleted under it and before it.
+func TestForeignFirstPolicy(t *testing.T) {
+	t.Parallel()
+	log := eventtest.NewMemoryLog("foreign")
+	w := deletiontest.NewWorld(t, log)
+	w.People(1, 2, 3)
+	w.Forge(tombstone(w, 1))
+	w.Govern()
+	w.Run(w.Plan(2))
+	expected := deletion.Genesis{Environment: people.Environment, Keys: []string{"0123456789abcdef"}}
+	live, filled := openAll(t), openAll(t)
+	r := projectors.NewRunner(log, live, projectors.Listener{})
+	r.Genesis = expected
+	run(t, r)
+	waitFor(t, r, w.AsOf())
+	if err := projectors.Fill(t.Context(), log, filled, expected, nil); err != nil {
+		t.Fatal(err)
+	}
+	alike(t, "filled", live, filled)
+	for _, v := range live {
+		if err := r.Rebuild(t.Context(), v.Projector.Name(), nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	alike(t, "rebuilt", filled, live)
+	for n, want := range map[int]bool{1: true, 2: true, 3: false} {
+		if seq, err := deletions.Quarantined(dbOf(live, deletions.Name), deletiontest.Tenant(n)); err != nil || (seq != 0) != want {
+			t.Errorf("tenant %d is quarantined at %d, %v", n, seq, err)
+		}
+	}
 }
 
 // TestRefusedAlike has the same rows however they came: folded live, in batches and with
@@ -280,7 +314,7 @@ func TestRefusedAlike(t *testing.T) {
 			foldWithStarts(t, rt, log, v, live)
 		}
 		checkRefused(t, w, live)
-		if err := projectors.Fill(t.Context(), log, filled, nil, nil); err != nil {
+		if err := projectors.Fill(t.Context(), log, filled, deletion.Genesis{}, nil); err != nil {
 			rt.Fatal(err)
 		}
 		alike(t, "filled", live, filled)
@@ -301,7 +335,7 @@ func TestRefusedAlike(t *testing.T) {
 func foldWithStarts(t testing.TB, rt *rapid.T, log *eventtest.MemoryLog, v projectors.View, views []projectors.View) {
 	t.Helper()
 	all := eventtest.All(t, log)
-	db, voucher := v.Home.Current(), projectors.NewVoucher()
+	db, voucher := v.Home.Current(), projectors.NewVoucher(deletion.Genesis{})
 	fold := projectors.Folder(db, v.Projector, log.Identity(), voucher)
 	for rest := all; len(rest) > 0; {
 		n := rapid.IntRange(1, len(rest)).Draw(rt, "batch")
@@ -317,9 +351,9 @@ func foldWithStarts(t testing.TB, rt *rapid.T, log *eventtest.MemoryLog, v proje
 			continue
 		case i >= 0 && views[i].Home.Current().Checkpoint().Seq >= at:
 			past, _ := views[i].Projector.(projectors.Ledger)
-			voucher, err = projectors.VoucherFrom(past, views[i].Home.Current(), at)
+			voucher, err = projectors.VoucherFrom(deletion.Genesis{}, past, views[i].Home.Current(), at)
 		default:
-			voucher, err = projectors.VoucherAt(t.Context(), log, at)
+			voucher, err = projectors.VoucherAt(t.Context(), deletion.Genesis{}, log, at)
 		}
 		if err != nil || voucher.Seq() != at {
 			t.Fatalf("at %d: %v", voucher.Seq(), err)
@@ -400,7 +434,7 @@ func TestReadableOnlyNow(t *testing.T) {
 	seq := w.Forge(tombstone(w, 1)) // there is no policy: it may stand there
 	views := openAll(t)
 	archive := views[0]
-	recorded := projectors.NewVoucher().Record(nil, eventtest.All(t, log))
+	recorded := projectors.NewVoucher(deletion.Genesis{}).Record(nil, eventtest.All(t, log))
 	rolling := events.Rolling{}
 	for _, r := range recorded {
 		rolling = rolling.Add(r.Stored)

@@ -64,7 +64,7 @@ func (v *verification) makeAgain(s *subject, into *finder) error {
 	if err != nil {
 		return err
 	}
-	err = projectors.ReadDecoded(v.ctx, v.log, v.opts.Spare, projectors.NewVoucher(), s.at.Seq, func(recorded []projectors.Recorded) error {
+	err = projectors.ReadDecoded(v.ctx, v.log, v.opts.Spare, projectors.NewVoucher(v.opts.Genesis), s.at.Seq, func(recorded []projectors.Recorded) error {
 		for _, r := range recorded {
 			if err := c.Add(r); err != nil {
 				return err

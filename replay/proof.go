@@ -148,7 +148,7 @@ func (t *tail) fold() error {
 		}
 	}
 	// What the history has of the past is compared with what was proven of it.
-	voucher, err := projectors.VoucherFrom(t.archive, t.history.Snapshot, after)
+	voucher, err := projectors.VoucherFrom(t.opts.Genesis, t.archive, t.history.Snapshot, after)
 	if err != nil {
 		return err
 	}
@@ -222,7 +222,7 @@ func (t *tail) report() (r Report, ok bool) {
 	if err := t.check.end(t.ctx, t.log, t.upTo); err != nil || t.check.torn || len(t.check.faults) > 0 {
 		return r, false
 	}
-	r = Report{Events: t.check.at, Since: t.from.Seq, Hash: t.check.hash, Proof: t.proof()}
+	r = Report{Events: t.check.at, Since: t.from.Seq, PassedOver: t.check.passed, Hash: t.check.hash, Proof: t.proof()}
 	for i, s := range t.subjects {
 		have := s.have.Sum()
 		if have != t.want[i] || t.check.hash != s.at.Rolling {

@@ -15,6 +15,7 @@ import (
 	"pgregory.net/rapid"
 
 	"tenantcatalogue/catalogue/catalogtest"
+	"tenantcatalogue/catalogue/deletion"
 	"tenantcatalogue/events"
 	"tenantcatalogue/events/eventtest"
 	"tenantcatalogue/projectors"
@@ -46,7 +47,7 @@ func since(t testing.TB, log replay.Log, views []projectors.View, proof replay.P
 func filled(t testing.TB, log projectors.Reader, all ...projectors.Projector) (views []projectors.View, closeViews func()) {
 	t.Helper()
 	views, closeViews = empty(t, all...)
-	if err := projectors.Fill(t.Context(), log, views, nil, nil); err != nil {
+	if err := projectors.Fill(t.Context(), log, views, deletion.Genesis{}, nil); err != nil {
 		t.Fatal(err)
 	}
 	return views, closeViews
@@ -82,7 +83,7 @@ func follow(t testing.TB, log *eventtest.MemoryLog, views []projectors.View) {
 	for _, v := range views {
 		db := v.Home.Current()
 		at := db.Checkpoint().Seq
-		voucher, err := projectors.VoucherAt(t.Context(), log, at)
+		voucher, err := projectors.VoucherAt(t.Context(), deletion.Genesis{}, log, at)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -164,7 +164,7 @@ func (v *verification) fold() error {
 		}
 		to = append(to, collectorUpTo{c, s.at.Seq})
 	}
-	return v.readLog(projectors.NewVoucher(), to, nil)
+	return v.readLog(projectors.NewVoucher(v.opts.Genesis), to, nil)
 }
 
 // collectorUpTo is a Collector that takes the events up to a Seq.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 
+	"tenantcatalogue/catalogue/deletion"
 	"tenantcatalogue/events"
 	"tenantcatalogue/projectors"
 	"tenantcatalogue/projectors/viewdb"
@@ -43,6 +44,7 @@ type ViewReport struct {
 type Options struct {
 	Progress func(at, of events.Seq) // hears how far it has come
 	Spare    *projectors.Spare       // what it may use of the processors
+	Genesis  deletion.Genesis        // what the first policy is held against
 }
 
 // Report is what a verification found.
@@ -52,6 +54,9 @@ type Report struct {
 	Anew   string       `json:"anew,omitzero"`  // why it did not go on from the last proof, when there was one
 	Views  []ViewReport `json:"views"`
 	Faults []Fault      `json:"faults,omitzero"`
+	// PassedOver are events that may not stand where they do and count for nothing, in no
+	// view: somebody has written past the catalogue. At most 1000 are listed.
+	PassedOver []Fault `json:"passed_over,omitzero"`
 
 	Hash  events.Rolling `json:"-"` // of the log up to Events
 	Proof Proof          `json:"-"` // what this has proven; zero unless OK
@@ -104,7 +109,7 @@ func (v *verification) report() (r Report, err error) {
 	if err := v.check.end(v.ctx, v.log, v.upTo); err != nil {
 		return r, err
 	}
-	r = Report{Events: v.check.at, Hash: v.check.hash, Faults: v.check.faults, wrong: map[events.Aggregate]bool{}}
+	r = Report{Events: v.check.at, Hash: v.check.hash, Faults: v.check.faults, PassedOver: v.check.passed, wrong: map[events.Aggregate]bool{}}
 	if v.check.torn {
 		return r, nil
 	}

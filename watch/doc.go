@@ -8,8 +8,9 @@
 //	rate        more tombstones within a minute, a day or 30 days of recorded time than the
 //	            budget in force allows; before there is a policy, than the default one. It
 //	            halts, with the tombstone that crosses the line.
-//	unvouched   a tombstone that the rules refuse ([deletion.Register]). It halts. The next
-//	            ones are told of after a minute without any.
+//	unvouched   a tombstone, or an event that governs them, that the rules refuse
+//	            ([deletion.Register]): somebody has written past the catalogue. It halts. The
+//	            next ones are told of after a minute without any.
 //	mix         five tombstones of a kind within a minute, when no day of the 30 before had as
 //	            many. What came within the last day makes nothing usual: it may be the same run.
 //	clock_jump  a recorded time more than an hour ahead of the time that has passed since the

@@ -2,11 +2,13 @@ package watch
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"sync"
 	"time"
 
+	"tenantcatalogue/catalogue"
 	"tenantcatalogue/catalogue/deletion"
 	"tenantcatalogue/events"
 )
@@ -29,6 +31,7 @@ type Config struct {
 	// After is where the Watcher before left off: what its Seen said. What stands up to
 	// there is the past. Where nothing is known it is the head of the log.
 	After    events.Seq
+	Genesis  deletion.Genesis // what the first policy is held against
 	Listener Listener
 }
 
@@ -66,7 +69,7 @@ type crossing struct {
 func New(cfg Config) *Watcher {
 	return &Watcher{
 		cfg: cfg, desk: newDesk(cfg.Pen, cfg.Listener), seen: cfg.After,
-		register: deletion.NewRegister(), windows: newWindows(), budget: deletion.DefaultPolicy("").Budget, told: map[crossing]bool{},
+		register: deletion.NewRegister(cfg.Genesis), windows: newWindows(), budget: deletion.DefaultPolicy("").Budget, told: map[crossing]bool{},
 	}
 }
 
@@ -159,12 +162,16 @@ func (w *Watcher) take(s events.Stored) []finding {
 		w.last = max(w.last, e.RecordedTime)
 		err = w.register.Take(e)
 	}
-	switch {
-	case s.Type.Tombstone():
+	if s.Type.Tombstone() {
 		return w.count(s, err)
-	case s.About.Kind == events.AggregatePolicy:
+	}
+	if _, refused := errors.AsType[*catalogue.ReasonError](err); refused {
+		return w.afresh(w.windows.refused(tombstone{seq: s.Seq, at: w.last}, fmt.Sprintf("%s about %s: %v", s.Type, s.About, err)))
+	}
+	switch s.About.Kind {
+	case events.AggregatePolicy:
 		w.followPolicy()
-	case s.About.Kind == events.AggregateDoor:
+	case events.AggregateDoor:
 		w.followDoor()
 		return w.halted(e, err)
 	}
@@ -200,8 +207,12 @@ func (w *Watcher) count(s events.Stored, refused error) []finding {
 	if refused != nil {
 		t.unvouched = refused.Error()
 	}
-	found := w.windows.take(t, w.budget)
-	if t.at < w.copied {
+	return w.afresh(w.windows.take(t, w.budget))
+}
+
+// afresh is what is found unless it is of another log's past, which was copied into this one.
+func (w *Watcher) afresh(found []finding) []finding {
+	if w.last < w.copied {
 		return nil
 	}
 	return found

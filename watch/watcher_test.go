@@ -92,6 +92,37 @@ func TestPolicyInForce(t *testing.T) {
 	}
 }
 
+// TestForgedRule tells of what the rules pass over: nobody comes to believe it, and
+// somebody has tried.
+func TestForgedRule(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, eventtest.NewMemoryLog("rule"))
+	r.adopt(events.Budget{Minute: 3, Day: 100, Month: 100, Owners: 1})
+	w := r.watch(r.head())
+	forge := func(v uint32) events.Seq {
+		e := events.Event{ID: events.DeriveID[events.EventID](fmt.Sprint(v)), About: events.TheOne(events.AggregatePolicy), Payload: events.PolicyChanged{Version: v}}
+		unit := r.unit(e)
+		last, _, err := r.log.LastOf(t.Context(), e.About)
+		if err != nil {
+			t.Fatal(err)
+		}
+		unit.Expected = []events.Seq{last.Seq}
+		return eventtest.MustAppend(t, r.log, unit)[0].First
+	}
+	first := forge(2)
+	if a := w.raises(events.AlarmUnvouched, events.HaltMismatch); a.From != first || a.To != first {
+		t.Errorf("%+v", a)
+	}
+	forge(3)
+	w.told()
+	w.quiet(r)
+	r.pass(2 * time.Minute)
+	last := forge(4)
+	if a := w.raises(events.AlarmUnvouched, events.HaltMismatch); a.From != last {
+		t.Errorf("after a minute without any: %+v", a)
+	}
+}
+
 // TestUnreadableTombstone counts what cannot be read, too.
 func TestUnreadableTombstone(t *testing.T) {
 	t.Parallel()

@@ -85,12 +85,7 @@ func (w *windows) take(t tombstone, budget events.Budget) (found []finding) {
 	w.all = w.all.with(t)
 	w.kinds[t.kind] = w.kinds[t.kind].with(t)
 	if t.unvouched != "" {
-		w.unvouched = w.unvouched.with(t)
-		if w.crosses("unvouched", len(w.unvouched.within(minute, t.at)), 0) {
-			found = append(found, finding{alarm: events.AlarmRaised{
-				Alarm: events.AlarmUnvouched, From: t.seq, To: t.seq, Count: 1, Detail: "a tombstone of a " + string(t.kind) + ": " + t.unvouched,
-			}, halt: events.HaltMismatch})
-		}
+		found = w.refused(t, "a tombstone of a "+string(t.kind)+": "+t.unvouched)
 	}
 	if f, crossed := w.rate(t, budget); crossed {
 		found = append(found, f)
@@ -99,6 +94,17 @@ func (w *windows) take(t tombstone, budget events.Budget) (found []finding) {
 		found = append(found, f)
 	}
 	return found
+}
+
+// refused counts an event, a tombstone or what governs them, that the rules refuse.
+func (w *windows) refused(t tombstone, what string) []finding {
+	w.unvouched = w.unvouched.with(t)
+	if !w.crosses("unvouched", len(w.unvouched.within(minute, t.at)), 0) {
+		return nil
+	}
+	return []finding{{alarm: events.AlarmRaised{
+		Alarm: events.AlarmUnvouched, From: t.seq, To: t.seq, Count: 1, Detail: what,
+	}, halt: events.HaltMismatch}}
 }
 
 // crosses tells whether a line is crossed with n, the last of which has just come. It is

@@ -10,17 +10,24 @@ import (
 // Genesis is what is known of a catalogue before its log begins. Nobody can approve the
 // first policy of a log: it is held against this instead, and a policy that was appended
 // by somebody else is passed over by whoever knows it. The zero Genesis knows nothing.
+//
+// With Keys it is known, too, that the log was never without rules: what is deleted before
+// the first policy, and what comes back by no restoration, counts for nothing. Without
+// them it stands, as it must in a log from before there was a policy.
 type Genesis struct {
 	Environment string   // which catalogue this is; empty: any
 	Keys        []string // ids of the keys on the first policy's roster, all of them; empty: any
 }
 
 // Check holds the policy in force against it, when a catalogue starts: what belongs to
-// staging is not used as production.
+// staging is not used as production, and nobody's first policy stands who is not expected.
 func (g Genesis) Check(w Heads) error {
 	policy, err := PolicyOf(w)
-	if err != nil || policy.Version == 0 {
+	switch {
+	case err != nil || policy.Version == 0:
 		return err
+	case policy.Version == 1:
+		return g.first(policy.Policy)
 	}
 	return g.environment(policy.Policy)
 }
@@ -32,9 +39,10 @@ func (g Genesis) environment(p events.Policy) error {
 	return nil
 }
 
-// vouch is Vouch, which takes the first policy as it comes, and that it is the one expected.
+// vouch is Vouch, which takes what stands before the first policy and that policy as they
+// come, and that they are as expected.
 func (g Genesis) vouch(w Heads, e events.Event) error {
-	if err := Vouch(w, e); err != nil || e.About.Kind != events.AggregatePolicy {
+	if err := Vouch(w, e); err != nil || !e.Governed() {
 		return err
 	}
 	policy, err := PolicyOf(w)
@@ -42,6 +50,14 @@ func (g Genesis) vouch(w Heads, e events.Event) error {
 		return err
 	}
 	switch p := e.Payload.(type) {
+	case events.TenantDeleted, events.AppUninstalled:
+		if len(g.Keys) > 0 {
+			return noPolicy()
+		}
+	case events.TenantRestored:
+		if len(g.Keys) > 0 {
+			return restored(w, e, p)
+		}
 	case events.PolicyProposed:
 		return g.first(p.Policy)
 	case events.PolicyChanged: // of what was proposed before anybody knew what to expect

@@ -34,8 +34,8 @@ func TestGenesis(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			w := begin(t)
+			w.genesis = c.genesis
 			f := w.follower(t)
-			f.Genesis, w.genesis = c.genesis, c.genesis
 			about := events.TheOne(events.AggregatePolicy)
 			proposed := w.event(about, events.PolicyProposed{Version: 1, Author: people.Planner, Reason: "a test", Policy: w.quick()})
 			changed := w.event(about, events.PolicyChanged{Version: 1})
@@ -59,6 +59,36 @@ func TestGenesis(t *testing.T) {
 	}
 }
 
+// Where it is known whose the first policy is, nothing is deleted before it, and nothing
+// comes back but by a restoration.
+func TestBeforeTheFirstPolicy(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		genesis deletion.Genesis
+		stands  bool
+	}{
+		"nothing is known":         {deletion.Genesis{}, true},
+		"the environment is known": {deletion.Genesis{Environment: environment}, true},
+		"the keys are known":       {deletion.Genesis{Keys: []string{"0"}}, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := begin(t)
+			w.people(2)
+			w.genesis = c.genesis
+			f := w.follower(t)
+			about := events.OfTenant(tenantID(2))
+			for _, p := range []events.Payload{
+				events.AppUninstalled{App: appID(2, 1)}, events.TenantDeleted{Reason: "raw"}, events.TenantRestored{Part: 1, Parts: 1},
+			} {
+				if err := f.take(w.event(about, p)); (err == nil) != c.stands {
+					t.Errorf("%s: %v", p.EventType(), err)
+				}
+			}
+		})
+	}
+}
+
 // A catalogue is not opened as another one.
 func TestGenesisAtTheStart(t *testing.T) {
 	t.Parallel()
@@ -73,11 +103,25 @@ func TestGenesisAtTheStart(t *testing.T) {
 			w.adopt(w.quick())
 		}
 	}
+	for key, want := range map[string]bool{deletion.KeyID(w.keys.Roster(1)[0].Key): true, "0": false} {
+		var ids []string
+		for _, m := range w.quick().Roster[1:] {
+			ids = append(ids, deletion.KeyID(m.Key))
+		}
+		if err := (deletion.Genesis{Keys: append(ids, key)}).Check(w); (err == nil) != want {
+			t.Errorf("with the key %s: %v", key, err)
+		}
+	}
 	// Later policies have other keys.
 	w.genesis = deletion.Genesis{Environment: environment, Keys: []string{"0"}}
 	policy := w.quick()
 	policy.Roster = policy.Roster[1:]
 	if _, _, err := w.propose(people.Planner, policy); err != nil {
 		t.Error(err)
+	}
+	for env, want := range map[string]bool{environment: true, "production-eu": false} {
+		if err := (deletion.Genesis{Environment: env, Keys: []string{"0"}}).Check(w); (err == nil) != want {
+			t.Errorf("%q, under a later policy: %v", env, err)
+		}
 	}
 }

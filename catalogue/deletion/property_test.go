@@ -52,7 +52,7 @@ type follower struct {
 }
 
 func (w *world) follower(t tester) *follower {
-	f := &follower{Register: deletion.NewRegister(), seq: w.seq, now: w.recorded}
+	f := &follower{Register: deletion.NewRegister(w.genesis), seq: w.seq, now: w.recorded}
 	for _, e := range w.log {
 		if err := f.Take(e); err != nil {
 			t.Fatalf("%s at %d: %v", e.Type(), e.Seq, err)
@@ -207,7 +207,7 @@ func TestLoadedRegister(t *testing.T) {
 	}
 	broken := events.Stored{About: events.TheOne(events.AggregateDoor), Seq: w.seq + 1}
 	for _, more := range [][]events.Stored{nil, {broken}} {
-		register := deletion.NewRegister()
+		register := deletion.NewRegister(deletion.Genesis{})
 		if err := register.Load(append(slices.Clone(stored), more...)); err != nil {
 			t.Fatal(err)
 		}

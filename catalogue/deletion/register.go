@@ -17,8 +17,7 @@ import (
 // target was still what was planned, when its wave was appended, is what the write side
 // looks at, and the expectations in the wave's unit.
 type Register struct {
-	Genesis Genesis // of the first policy; to be set before anything is taken
-
+	genesis    Genesis // of the first policy
 	states     map[events.Aggregate]catalogue.MapState
 	unreadable map[events.Aggregate]events.Seq
 	began      events.Seq       // the first event that was taken here; 0: none yet
@@ -27,8 +26,8 @@ type Register struct {
 }
 
 // NewRegister makes one that stands before the first event.
-func NewRegister() *Register {
-	return &Register{states: map[events.Aggregate]catalogue.MapState{}, unreadable: map[events.Aggregate]events.Seq{}}
+func NewRegister(g Genesis) *Register {
+	return &Register{genesis: g, states: map[events.Aggregate]catalogue.MapState{}, unreadable: map[events.Aggregate]events.Seq{}}
 }
 
 // State is as in States.
@@ -62,7 +61,7 @@ func (r *Register) Take(e events.Event) error {
 	if comesBack {
 		r.comesBack(e, back)
 	}
-	if err := r.Genesis.vouch(r, e); err != nil {
+	if err := r.genesis.vouch(r, e); err != nil {
 		return err
 	}
 	if comesBack {
@@ -74,13 +73,15 @@ func (r *Register) Take(e events.Event) error {
 	s, found := r.states[e.About]
 	if !found {
 		s = catalogue.MapState{}
+	}
+	err := catalogue.Evolve(s, e)
+	if err != nil {
+		r.unreadable[e.About] = cmp.Or(r.unreadable[e.About], e.Seq)
+	}
+	if !found && len(s) > 0 { // of a list that was refused nothing is left
 		r.states[e.About] = s
 	}
-	if err := catalogue.Evolve(s, e); err != nil {
-		r.unreadable[e.About] = cmp.Or(r.unreadable[e.About], e.Seq)
-		return err
-	}
-	return nil
+	return err
 }
 
 // comesBack follows the parts of a tenant that is restored. The parts before the first

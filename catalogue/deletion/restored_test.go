@@ -171,7 +171,7 @@ func TestReaderBeginsBetweenParts(t *testing.T) {
 				stored = append(stored, s)
 			}
 		}
-		f.Register = deletion.NewRegister()
+		f.Register = deletion.NewRegister(deletion.Genesis{})
 		if err := f.Load(stored); err != nil {
 			t.Fatal(err)
 		}

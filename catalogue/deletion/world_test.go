@@ -50,7 +50,7 @@ const environment = people.Environment
 func begin(t tester) *world {
 	t.Helper()
 	w := &world{
-		t: t, seen: map[events.EventID]bool{}, facts: catalogtest.NewFacts(), register: deletion.NewRegister(),
+		t: t, seen: map[events.EventID]bool{}, facts: catalogtest.NewFacts(), register: deletion.NewRegister(deletion.Genesis{}),
 		keys: people.NewKeys("ana", "ben", "cleo", "dora", people.Planner, people.Portal), now: events.TimeOf(catalogtest.Start),
 		rehearsal: events.DeletionRehearsed{Passed: true, Evidence: make([]byte, 32)},
 	}

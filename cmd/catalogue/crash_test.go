@@ -90,9 +90,11 @@ func (p *publisher) event(n int) events.Event {
 	})
 }
 
-// run publishes until the daemon is gone. What was not answered is sent again
-// the next time, as it was.
-func (p *publisher) run(ctx context.Context, url string) error {
+// run publishes until the daemon is gone, and tells once it is answered, or will not be.
+// What was not answered is sent again the next time, as it was.
+func (p *publisher) run(ctx context.Context, url string, answered func()) error {
+	answered = sync.OnceFunc(answered)
+	defer answered()
 	r, err := (&where{server: url}).dial()
 	if err != nil {
 		return nil // it was killed before this one got through
@@ -114,6 +116,7 @@ func (p *publisher) run(ctx context.Context, url string) error {
 		}
 		p.acked[e.ID] = v.Seq
 		p.sent++
+		answered()
 	}
 }
 
@@ -150,15 +153,17 @@ func TestKilledWhilePublishing(t *testing.T) {
 		all[n] = &publisher{n: n, acked: map[events.EventID]events.Seq{}}
 	}
 	for range *kills {
-		var wg sync.WaitGroup
+		var wg, answered sync.WaitGroup
+		answered.Add(writers)
 		for _, p := range all {
 			wg.Go(func() {
-				if err := p.run(t.Context(), c.NATS); err != nil {
+				if err := p.run(t.Context(), c.NATS, answered.Done); err != nil {
 					t.Error(err)
 				}
 			})
 		}
-		time.Sleep(20*time.Millisecond + rand.N(300*time.Millisecond)) // the moment of the crash
+		answered.Wait()
+		time.Sleep(rand.N(300 * time.Millisecond)) // the moment of the crash
 		c.kill()
 		wg.Wait()
 		c = mustStart(t, data)

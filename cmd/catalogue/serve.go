@@ -58,7 +58,7 @@ taken. A second one kills it; what was acknowledged is durable all the same.`,
 	flags.StringVar(&f.http, "http", "127.0.0.1:8080", "where HTTP clients connect; port 0 picks one")
 	flags.StringSliceVar(&f.hosts, "http-host", nil, "a name that HTTP clients call it by, beside localhost; others are refused")
 	flags.StringVar(&f.genesis.Environment, "environment", "", "which catalogue this is, e.g. production-eu: policies and plans of another are refused (default: what the first policy says)")
-	flags.StringSliceVar(&f.genesis.Keys, "first-key", nil, "id of a key on the roster of the first policy, of which there may be no others; may be given several times (default: any)")
+	flags.StringSliceVar(&f.genesis.Keys, "first-key", nil, "id of a key on the roster of the first policy, of which there may be no others; may be given several times; what was deleted before that policy then counts for nothing (default: any)")
 	flags.StringSliceVar(&f.webhooks, "alarm-webhook", nil, "http or https URL that alarms about deletions are posted to; may be given several times")
 	flags.DurationVar(&f.verifyEvery, "verify-every", 24*time.Hour, "how often the views are held against the log, from the last time on; 0: only when verify is asked for")
 	f.external.flags(cmd)

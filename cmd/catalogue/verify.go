@@ -19,6 +19,9 @@ func (a *app) verify() *cobra.Command {
 events that cannot be read), and compares every row of every view and of the write side's
 store with the fold, while the catalogue goes on. What it has proven, certificates go on from.
 
+Events that the rules of deletion refuse where they stand, and that every view passes over,
+are told of; they are no difference. Somebody has written past the catalogue.
+
 Exit code 6 when anything differs.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -51,6 +54,9 @@ func (a *app) runVerify(ctx context.Context, r *remote) error {
 				verdict = "DIFFERS from a fold of the log"
 			}
 			row(w, v.Name, v.Seq, v.Rows, fmt.Sprintf("%.12s…", v.Digest), verdict)
+		}
+		for _, f := range out.PassedOver {
+			row(w, "PASSED OVER", f)
 		}
 		for _, f := range out.Faults {
 			row(w, "FAULT", f)

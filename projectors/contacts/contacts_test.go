@@ -9,6 +9,7 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/google/go-cmp/cmp"
 
+	"tenantcatalogue/catalogue/deletion"
 	"tenantcatalogue/events"
 	"tenantcatalogue/events/seal"
 	"tenantcatalogue/projectors"
@@ -57,7 +58,7 @@ func (v *view) open() {
 
 func (v *view) fold(stored ...events.Stored) {
 	v.t.Helper()
-	if err := projectors.Folder(v.DB, contacts.New(v.sealer), "test", projectors.NewVoucher())(stored); err != nil {
+	if err := projectors.Folder(v.DB, contacts.New(v.sealer), "test", projectors.NewVoucher(deletion.Genesis{}))(stored); err != nil {
 		v.t.Fatal(err)
 	}
 }

@@ -37,7 +37,7 @@ func TestWhatIsKept(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer func() { _ = db.Close() }()
-	if err := projectors.Folder(db, v, log.Identity(), projectors.NewVoucher())(eventtest.All(t, log)); err != nil {
+	if err := projectors.Folder(db, v, log.Identity(), projectors.NewVoucher(deletion.Genesis{}))(eventtest.All(t, log)); err != nil {
 		t.Fatal(err)
 	}
 	for about, state := range w.Facts.States {
@@ -90,7 +90,7 @@ func TestRules(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer func() { _ = db.Close() }()
-	if err := projectors.Folder(db, v, log.Identity(), projectors.NewVoucher())(eventtest.All(t, log)); err != nil {
+	if err := projectors.Folder(db, v, log.Identity(), projectors.NewVoucher(deletion.Genesis{}))(eventtest.All(t, log)); err != nil {
 		t.Fatal(err)
 	}
 	wave := w.Event(events.TheOne(events.AggregateDoor), events.DoorPassed{Plan: id, Kind: events.DeletionOfTenants, Wave: 1, Targets: 1})

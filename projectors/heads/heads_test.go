@@ -11,6 +11,7 @@ import (
 
 	"tenantcatalogue/catalogue"
 	"tenantcatalogue/catalogue/catalogtest"
+	"tenantcatalogue/catalogue/deletion"
 	"tenantcatalogue/events"
 	"tenantcatalogue/projectors"
 	"tenantcatalogue/projectors/heads"
@@ -85,7 +86,7 @@ func TestStoreAndProjectorMakeTheSameRows(t *testing.T) {
 
 		live, rebuilt := openDB(t, vfs.NewMem()), openDB(t, vfs.NewMem())
 		store := openStore(t, live)
-		project := projectors.Folder(rebuilt, heads.Projector{}, "test", projectors.NewVoucher())
+		project := projectors.Folder(rebuilt, heads.Projector{}, "test", projectors.NewVoucher(deletion.Genesis{}))
 		for rest := log; len(rest) > 0; {
 			n := rapid.IntRange(1, len(rest)).Draw(rt, "batch")
 			switch rapid.SampledFrom([]string{"fold", "drop", "flush", "reopen"}).Draw(rt, "what") {
@@ -247,7 +248,7 @@ func TestPowerLossCostsNothing(t *testing.T) {
 func openDBFolded(t testing.TB, log []events.Stored) *viewdb.DB {
 	t.Helper()
 	db := openDB(t, vfs.NewMem())
-	if err := projectors.Folder(db, heads.Projector{}, "test", projectors.NewVoucher())(log); err != nil {
+	if err := projectors.Folder(db, heads.Projector{}, "test", projectors.NewVoucher(deletion.Genesis{}))(log); err != nil {
 		t.Fatal(err)
 	}
 	return db

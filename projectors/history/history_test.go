@@ -13,6 +13,7 @@ import (
 	"pgregory.net/rapid"
 
 	"tenantcatalogue/catalogue/catalogtest"
+	"tenantcatalogue/catalogue/deletion"
 	"tenantcatalogue/events"
 	"tenantcatalogue/projectors"
 	"tenantcatalogue/projectors/history"
@@ -33,7 +34,7 @@ func project(t testing.TB, log []events.Stored, batch func() int) (db *viewdb.DB
 		for _, s := range rest[:n] {
 			rolling = rolling.Add(s)
 		}
-		if err := projectors.Apply(db, p, "test", projectors.NewVoucher().Record(nil, rest[:n]), rolling); err != nil {
+		if err := projectors.Apply(db, p, "test", projectors.NewVoucher(deletion.Genesis{}).Record(nil, rest[:n]), rolling); err != nil {
 			t.Fatal(err)
 		}
 		rest = rest[n:]

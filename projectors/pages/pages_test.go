@@ -8,6 +8,7 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"pgregory.net/rapid"
 
+	"tenantcatalogue/catalogue/deletion"
 	"tenantcatalogue/events"
 	"tenantcatalogue/projectors"
 	"tenantcatalogue/projectors/pages"
@@ -22,7 +23,7 @@ func view(t testing.TB, log []events.Stored, batch func() int) *viewdb.DB {
 	if err != nil {
 		t.Fatal(err)
 	}
-	fold := projectors.Folder(db, p, "test", projectors.NewVoucher())
+	fold := projectors.Folder(db, p, "test", projectors.NewVoucher(deletion.Genesis{}))
 	for rest := log; len(rest) > 0; {
 		n := min(batch(), len(rest))
 		if err := fold(rest[:n]); err != nil {

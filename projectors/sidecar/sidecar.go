@@ -40,6 +40,7 @@ import (
 	"time"
 
 	"tenantcatalogue/catalogue/client"
+	"tenantcatalogue/catalogue/deletion"
 	"tenantcatalogue/events"
 	"tenantcatalogue/projectors"
 	"tenantcatalogue/projectors/ledger"
@@ -59,6 +60,9 @@ type Config struct {
 	// Records is how many decoded records each view keeps at hand beside that, of
 	// a tenant some 1 KiB each; 65,536 if 0, none if negative.
 	Records int
+	// Genesis is what the first policy of the log is held against: what the catalogue
+	// itself is served with (serve --environment, --first-key). The zero one takes any.
+	Genesis deletion.Genesis
 	// Listener hears of what happens to the views.
 	Listener projectors.Listener
 }
@@ -127,6 +131,7 @@ func Open(ctx context.Context, c *client.Client, cfg Config) (*Sidecar, error) {
 		return nil, errors.Join(fmt.Errorf("open a sidecar in %s: %w", cfg.Dir, err), s.closeViews())
 	}
 	s.runner = projectors.NewRunner(checked{s}, s.views, cfg.Listener)
+	s.runner.Genesis = cfg.Genesis
 	ctx, s.stop = context.WithCancel(context.WithoutCancel(ctx))
 	following, ended := context.WithCancelCause(context.WithoutCancel(ctx))
 	s.following = following

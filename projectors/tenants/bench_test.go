@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"tenantcatalogue/catalogue/catalogtest"
+	"tenantcatalogue/catalogue/deletion"
 	"tenantcatalogue/events"
 	"tenantcatalogue/projectors"
 	"tenantcatalogue/projectors/tenants"
@@ -28,7 +29,7 @@ func BenchmarkGet(b *testing.B) {
 		b.Fatal(err)
 	}
 	defer func() { _ = db.Close() }()
-	fold := projectors.Folder(db, tenants.New(), "bench", projectors.NewVoucher())
+	fold := projectors.Folder(db, tenants.New(), "bench", projectors.NewVoucher(deletion.Genesis{}))
 	var ids []events.TenantID
 	var batch []events.Stored
 	var seq events.Seq

@@ -11,6 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/uuid"
 
+	"tenantcatalogue/catalogue/deletion"
 	"tenantcatalogue/events"
 	"tenantcatalogue/projectors"
 	"tenantcatalogue/projectors/tenants"
@@ -33,7 +34,7 @@ func fold(t testing.TB, db *viewdb.DB, id events.TenantID, payloads ...events.Pa
 	for i, p := range payloads {
 		list = append(list, stored(t, db.Checkpoint().Seq+events.Seq(i+1), events.OfTenant(id), p))
 	}
-	if err := projectors.Folder(db, tenants.New(), "test", projectors.NewVoucher())(list); err != nil {
+	if err := projectors.Folder(db, tenants.New(), "test", projectors.NewVoucher(deletion.Genesis{}))(list); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -160,7 +161,7 @@ func TestGetRefuses(t *testing.T) {
 	for _, id := range []events.TenantID{aTenant, poisoned} {
 		bad := stored(t, db.Checkpoint().Seq+1, events.OfTenant(id), events.TenantDeactivated{})
 		bad.Data = []byte("garbage")
-		if err := projectors.Folder(db, tenants.New(), "test", projectors.NewVoucher())([]events.Stored{bad}); err != nil {
+		if err := projectors.Folder(db, tenants.New(), "test", projectors.NewVoucher(deletion.Genesis{}))([]events.Stored{bad}); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -235,7 +235,7 @@ func (w *World) WithHeads() (views []projectors.View, release func()) {
 	for _, s := range stored {
 		rolling = rolling.Add(s)
 	}
-	w.check(projectors.Apply(home.Current(), heads.Projector{}, w.Log.Identity(), projectors.NewVoucher().Record(nil, stored), rolling))
+	w.check(projectors.Apply(home.Current(), heads.Projector{}, w.Log.Identity(), projectors.NewVoucher(deletion.Genesis{}).Record(nil, stored), rolling))
 	return append(slices.Clone(w.Views), projectors.View{Projector: heads.Projector{}, Home: home}), func() { w.check(home.Close()) }
 }
 

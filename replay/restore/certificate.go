@@ -98,7 +98,7 @@ func (e *Engine) Certificate(ctx context.Context, id events.RestoreID) (c Certif
 }
 
 func (e *Engine) certify(ctx context.Context, rec recorded, pinned *projectors.Pinned) (c Certificate, err error) {
-	found, err := replay.VerifySince(ctx, e.cfg.Log, replay.Subjects(pinned), e.cfg.Proofs.Load(), replay.Options{Spare: e.cfg.Spare})
+	found, err := replay.VerifySince(ctx, e.cfg.Log, replay.Subjects(pinned), e.cfg.Proofs.Load(), replay.Options{Spare: e.cfg.Spare, Genesis: e.cfg.Genesis})
 	if err != nil {
 		return c, err
 	}

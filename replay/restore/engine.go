@@ -26,6 +26,7 @@ import (
 	"github.com/google/uuid"
 
 	"tenantcatalogue/catalogue"
+	"tenantcatalogue/catalogue/deletion"
 	"tenantcatalogue/events"
 	"tenantcatalogue/projectors"
 	"tenantcatalogue/projectors/history"
@@ -107,6 +108,7 @@ type Config struct {
 	Proofs     Proofs
 	Door       Door              // nil: nothing is deleted there
 	Spare      *projectors.Spare // what a certificate may use of the processors; nil: all
+	Genesis    deletion.Genesis  // what a certificate holds the first policy against
 	Clock      func() time.Time
 	NewID      func() (uuid.UUID, error)
 	Objectives Objectives

@@ -12,6 +12,7 @@ import (
 	"github.com/nats-io/nats.go"
 
 	"tenantcatalogue/catalogue/client"
+	"tenantcatalogue/catalogue/deletion"
 	"tenantcatalogue/cmd/internal/daemon"
 	"tenantcatalogue/events"
 	"tenantcatalogue/projectors"
@@ -122,7 +123,7 @@ func follow(ctx context.Context, url string, head events.Seq) error {
 		}
 		var rolling events.Rolling
 		var recorded []projectors.Recorded
-		voucher := projectors.NewVoucher()
+		voucher := projectors.NewVoucher(deletion.Genesis{})
 		err = log.Read(ctx, 0, head, func(stored []events.Stored) error {
 			for _, s := range stored {
 				rolling = rolling.Add(s)

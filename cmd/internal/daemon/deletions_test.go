@@ -237,6 +237,51 @@ func TestGenesis(t *testing.T) {
 	stop(t, open(t, daemon.Config{DataDir: dir, Stepped: true, Genesis: deletion.Genesis{Environment: "production"}}))
 }
 
+// TestForeignFirstPolicy is appended by whoever holds the log's own credential before the
+// owners of the catalogue have one: it is never in force, theirs is, and a restart knows.
+func TestForeignFirstPolicy(t *testing.T) {
+	t.Parallel()
+	cfg := daemon.Config{DataDir: t.TempDir(), Stepped: true}
+	for _, m := range people.NewKeys(people.Author, people.Approver, people.Approver2, people.Portal).Roster(1) {
+		cfg.Genesis.Keys = append(cfg.Genesis.Keys, deletion.KeyID(m.Key))
+	}
+	s := open(t, cfg)
+	theirs := people.QuickPolicy(people.NewKeys("eve", "ede").Roster(s.Now().Add(time.Hour * 1000)))
+	unit := events.Unit{Expected: []events.Seq{0, 0}}
+	for _, p := range []events.Payload{
+		events.PolicyProposed{Version: 1, Author: "eve", Reason: "mine", Policy: theirs}, events.PolicyChanged{Version: 1},
+	} {
+		e := created("one")
+		e.ID, e.About, e.Payload = events.DeriveID[events.EventID](string(p.EventType())), events.TheOne(events.AggregatePolicy), p
+		e.RecordedTime, e.Via = s.Now(), "stolen"
+		stored, err := events.Encode(e)
+		if err != nil {
+			t.Fatal(err)
+		}
+		unit.Events = append(unit.Events, stored)
+	}
+	if out := s.Log.Append(t.Context(), []events.Unit{unit}); out[0].Err != nil {
+		t.Fatal(out[0].Err)
+	}
+	if in, _, err := s.Deletions().Policy(t.Context()); err != nil || in.Version != 0 {
+		t.Fatalf("policy %d is in force: %v", in.Version, err)
+	}
+	crew := people.NewCrew(s.Deletions(), s.Clock)
+	if changed, err := crew.Propose(t.Context(), people.QuickPolicy(crew.Roster()), "begin"); err != nil || !changed {
+		t.Fatalf("ours is not in force: %v", err)
+	}
+	stop(t, s)
+	s = open(t, cfg)
+	in, _, err := s.Deletions().Policy(t.Context())
+	if err != nil || in.Version != 1 || len(in.Policy.Roster) != len(cfg.Genesis.Keys) {
+		t.Errorf("after a start policy %+v is in force: %v", in, err)
+	}
+	report, err := s.Verify(t.Context(), nil)
+	if err != nil || !report.OK() || len(report.PassedOver) != 2 {
+		t.Errorf("verify tells of %v, %v, %v", report.Faults, report.PassedOver, err)
+	}
+}
+
 // TestHoldEnds applies a restoration, which holds the door meanwhile and lets go of it; and
 // applied again it lets go of what was left held by a crash.
 func TestHoldEnds(t *testing.T) {

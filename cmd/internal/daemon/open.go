@@ -261,7 +261,7 @@ func (s *System) fillHeads(ctx context.Context, _ Config) error {
 		return nil
 	}
 	views := append(slices.Clip(s.Views), projectors.View{Projector: heads.Projector{}, Home: s.Heads})
-	err := projectors.Fill(ctx, s.Log, views, nil, projectors.Listener{Quarantined: s.quarantined}.Hear)
+	err := projectors.Fill(ctx, s.Log, views, s.genesis, projectors.Listener{Quarantined: s.quarantined}.Hear)
 	if err != nil && s.History.Current().Fault() != nil {
 		s.Logger.Error().Err(err).Msg("the heads cannot be made from the history; they are made from the log, which takes longer")
 		return nil //nolint:nilerr // told, and the history is mended
@@ -312,7 +312,7 @@ func (s *System) startRunner(ctx context.Context, cfg Config) error {
 			s.Logger.Info().Str("view", view).Stringer("seq", seq).Msg("the view is rebuilt and serves")
 		},
 	})
-	s.Runner.Spare = projectors.NewSpare(s.Service.Busy, time.Now)
+	s.Runner.Spare, s.Runner.Genesis = projectors.NewSpare(s.Service.Busy, time.Now), s.genesis
 	if cfg.Paused {
 		return nil
 	}

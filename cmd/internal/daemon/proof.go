@@ -127,7 +127,7 @@ func (s *System) Prove(ctx context.Context) (report replay.Report, err error) {
 	if err != nil {
 		return report, err
 	}
-	report, err = replay.VerifySince(ctx, s.Log, replay.Subjects(pinned), s.proofs.Load(), replay.Options{Spare: s.Runner.Spare})
+	report, err = replay.VerifySince(ctx, s.Log, replay.Subjects(pinned), s.proofs.Load(), replay.Options{Spare: s.Runner.Spare, Genesis: s.genesis})
 	if err != nil {
 		return report, err
 	}

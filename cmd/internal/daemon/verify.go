@@ -41,7 +41,7 @@ func (s *System) Verify(ctx context.Context, progress func(at, of events.Seq)) (
 	}
 	defer func() { err = errors.Join(err, pinned.Close()) }()
 	subjects := append(replay.Subjects(pinned), replay.Subject{Projector: heads.Projector{}, Snapshot: written})
-	report, err = replay.Verify(ctx, s.Log, subjects, replay.Options{Progress: progress, Spare: s.Runner.Spare})
+	report, err = replay.Verify(ctx, s.Log, subjects, replay.Options{Progress: progress, Spare: s.Runner.Spare, Genesis: s.genesis})
 	if err == nil {
 		s.watching.verifiedAs(report)
 	}
@@ -56,6 +56,7 @@ func (s *System) Verify(ctx context.Context, progress func(at, of events.Seq)) (
 func (s *System) Restorer() *restore.Engine {
 	return restore.New(restore.Config{
 		History: func(f func(*history.Reader) error) error { return history.View(s.History, f) },
-		Service: s.Service, Views: s.Runner, Log: s.Log, Proofs: &s.proofs, Door: s.Deletions(), Spare: s.Runner.Spare, Clock: s.Clock, NewID: uuid.NewV7,
+		Service: s.Service, Views: s.Runner, Log: s.Log, Proofs: &s.proofs, Door: s.Deletions(),
+		Spare: s.Runner.Spare, Genesis: s.genesis, Clock: s.Clock, NewID: uuid.NewV7,
 	})
 }

@@ -75,7 +75,7 @@ func (s *System) startWatch(ctx context.Context, cfg Config) error {
 	listener := watch.Listener{Alarm: w.alarm, Halted: w.halted, Failed: func(err error) {
 		s.Logger.Warn().Err(err).Msg("an alarm or a halt could not be written yet")
 	}}
-	w.watcher = watch.New(watch.Config{Pen: pen, Log: watchedLog{Log: s.Log, sys: s}, After: w.kept.Seen, Listener: listener})
+	w.watcher = watch.New(watch.Config{Pen: pen, Log: watchedLog{Log: s.Log, sys: s}, After: w.kept.Seen, Genesis: s.genesis, Listener: listener})
 	conditions := watch.Conditions{Pen: pen, Open: w.open, Listener: listener, Probes: []watch.Probe{
 		{Cause: events.HaltStreamConfig, Look: s.drifted},
 		{Cause: events.HaltQuorum, Look: s.Log.CheckQuorum, For: quorumTime},

@@ -254,6 +254,9 @@ var policies = []guard{
 	genesis.instead("return g.first(p.Policy)", "_ = p\n\t\treturn nil", "another first policy is proposed"),
 	genesis.instead("return g.first(proposal.Proposed.Policy)", "_ = proposal\n\t\treturn nil", "another first policy comes into force"),
 	genesis.passes("g.environment(policy.Policy)", "another catalogue is opened"),
+	genesis.passes("g.first(policy.Policy)", "another first policy is opened"),
+	genesis.instead("if len(g.Keys) > 0 {\n\t\t\treturn noPolicy()", "if false {\n\t\t\treturn noPolicy()", "a tombstone before the first policy"),
+	genesis.instead("if len(g.Keys) > 0 {\n\t\t\treturn restored(w, e, p)", "if false {\n\t\t\treturn restored(w, e, p)", "what comes back before the first policy"),
 }
 
 var authors = []guard{
@@ -393,7 +396,7 @@ var restorations = []guard{
 }
 
 var readers = []guard{
-	register.instead("if err := r.Genesis.vouch(r, e); err != nil {", "if err := r.Genesis.vouch(r, e); false && err != nil {", "readers ask the rules").quickly(),
+	register.instead("if err := r.genesis.vouch(r, e); err != nil {", "if err := r.genesis.vouch(r, e); false && err != nil {", "readers ask the rules").quickly(),
 	register.instead("head.Quarantined = r.unreadable[about]", "", "readers know what they cannot read"),
 	register.instead("slices.SortFunc(list, func(a, b events.Stored) int { return cmp.Compare(a.Seq, b.Seq) })", "_ = slices.Contains[[]int]", "what is loaded is taken in its order"),
 	register.instead("\t\t\tr.Unreadable(s)\n", "", "what is loaded and cannot be read"),
