@@ -105,6 +105,7 @@ func TestCheckPolicy(t *testing.T) {
 		"rehearsal":        {func(p *events.Policy) { p.RehearsalLife = 0 }, "rehearsal_life is 0"},
 		"retention":        {func(p *events.Policy) { p.Retention = 7*day - 1 }, "retention is 167h59m59s"},
 		"delay":            {func(p *events.Policy) { p.Change.Delay = 30*day + 1 }, "change.delay is 720h0m1s"},
+		"no check":         {func(p *events.Policy) { p.Checks = nil }, "checks is empty"},
 		"check":            {func(p *events.Policy) { p.Checks = []string{"ftp://x"} }, `checks has "ftp://x"`},
 		"empty check":      {func(p *events.Policy) { p.Checks = []string{"nats:"} }, `checks has "nats:"`},
 		"person":           {func(p *events.Policy) { p.Roster[0].Person = "" }, `person is ""`},

@@ -133,7 +133,7 @@ func TestOneByOneMeetsTheBudget(t *testing.T) {
 	w := begin(t)
 	policy := deletion.DefaultPolicy(environment)
 	policy.DeactivatedFor, policy.Bakes = 0, []events.Seconds{0}
-	policy.Roster = w.quick().Roster
+	policy.Roster, policy.Checks = w.quick().Roster, w.quick().Checks
 	w.adopt(policy)
 	w.people(200)
 	if _, err := w.tryPlan(w.ask(upTo(200)...)); !errors.Is(err, deletion.ErrBudget) {

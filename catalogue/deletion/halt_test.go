@@ -162,9 +162,6 @@ func TestHaltIsLiftedWithApproval(t *testing.T) {
 func TestBadAfterTheLastWaveHalts(t *testing.T) {
 	t.Parallel()
 	w := governed(t, 1)
-	policy := w.quick()
-	policy.Checks = []string{"http://127.0.0.1/health"}
-	w.adopt(policy)
 	w.health = errors.New("404 from the product")
 	p := w.ready(w.ask(1), "ana")
 	w.run(p.ID)
@@ -190,7 +187,7 @@ func TestBadAfterTheBakeHalts(t *testing.T) {
 	} {
 		w := governed(t, 30)
 		policy := w.quick()
-		policy.Checks, policy.Bakes = []string{"http://127.0.0.1/health"}, []events.Seconds{600}
+		policy.Bakes = []events.Seconds{600}
 		w.adopt(policy)
 		p := w.ready(w.ask(upTo(30)...), "ana")
 		if step := w.run(p.ID); step.Wave != 1 || step.Wait == 0 {
@@ -222,9 +219,6 @@ func TestWaveNotAsPlannedHalts(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			w := governed(t, 30)
-			policy := w.quick()
-			policy.Checks = []string{"http://127.0.0.1/health"}
-			w.adopt(policy)
 			c.spoil(w)
 			p := w.ready(w.ask(upTo(30)...), "ana")
 			step := w.run(p.ID)
@@ -253,9 +247,6 @@ func TestExecutorCrashesAnywhere(t *testing.T) {
 			crashed := false
 			for _, after := range []bool{false, true} {
 				w := governed(t, 40)
-				policy := w.quick()
-				policy.Checks = []string{"nats:health"}
-				w.adopt(policy)
 				p := w.ready(w.ask(upTo(40)...), "ana")
 				want, n := 40, 0
 				if sick {

@@ -82,7 +82,7 @@ func TestPolicyIsLoosenedSlowly(t *testing.T) {
 	ctx := t.Context()
 	w := begin(t)
 	policy := deletion.DefaultPolicy(environment)
-	policy.Roster = w.quick().Roster
+	policy.Roster, policy.Checks = w.quick().Roster, w.quick().Checks
 	w.adopt(policy)
 	looser := policy
 	looser.Caps = []uint32{1000}

@@ -22,6 +22,7 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 
+	"tenantcatalogue/catalogue/deletion/people"
 	"tenantcatalogue/cmd/internal/api"
 	"tenantcatalogue/events"
 )
@@ -42,6 +43,7 @@ func TestMain(m *testing.M) {
 
 // The program as its users meet it. A script may say, beside testscript's own:
 //
+//	$WELL               is the URL of a health check that is well
 //	serve DIR           run a daemon on DIR, which answers when it returns
 //	view DIR ARG…       run catalogue view on DIR, which is caught up when it returns; $VIEW is where it answers
 //	stop DIR            send it SIGTERM; it must end by itself, with 0
@@ -63,6 +65,7 @@ func TestScripts(t *testing.T) {
 			for _, name := range []string{"NATS_URL", "NATS_CONTEXT", "NATS_CREDS", "NATS_USER", "NATS_PASSWORD"} {
 				env.Setenv(name, "")
 			}
+			env.Setenv("WELL", people.Well())
 			return nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
@@ -263,7 +266,7 @@ func call(args ...string) ([]byte, error) {
 // govern makes keys of three persons in a directory, and puts a policy in force under which
 // nothing waits.
 func govern(dir, data string) error {
-	args := []string{"policy", "show", "--default", "--environment", "test", "-o", "json"}
+	args := []string{"policy", "show", "--default", "--environment", "test", "--check", people.Well(), "-o", "json"}
 	for _, person := range []string{"ana", "ben", "cleo"} {
 		raw, err := call("keygen", "--person", person, "--out", filepath.Join(dir, person+".key"), "-o", "json")
 		if err != nil {

@@ -29,7 +29,7 @@ func (a *app) policyShow() *cobra.Command {
 	var w where
 	var standard, proposed bool
 	var environment string
-	var members []string
+	var members, checks []string
 	cmd := &cobra.Command{
 		Use:   "show",
 		Short: "Show the policy in force; with -o json or yaml, so that it can be edited and proposed",
@@ -37,12 +37,13 @@ func (a *app) policyShow() *cobra.Command {
 prints the policy alone, to be edited and given to catalogue policy propose.
 
 A catalogue begins without one, and deletes nothing. --default prints where to begin,
-with the keys that catalogue keygen -o json has printed on its roster.`,
+with the keys that catalogue keygen -o json has printed on its roster, and the health
+checks that are asked after every wave.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if standard {
 				p := deletion.DefaultPolicy(environment)
-				p.Roster = []events.RosterMember{}
+				p.Roster, p.Checks = []events.RosterMember{}, checks
 				for _, path := range members {
 					member, err := readPublic(path)
 					if err != nil {
@@ -70,6 +71,7 @@ with the keys that catalogue keygen -o json has printed on its roster.`,
 	f.BoolVar(&standard, "default", false, "the policy to begin with, without asking the daemon")
 	f.StringVar(&environment, "environment", "", "for --default: what this catalogue is called, e.g. production-eu; it never changes")
 	f.StringSliceVar(&members, "member", nil, "for --default: files with what keygen -o json has printed")
+	f.StringSliceVar(&checks, "check", nil, "for --default: health checks of the products, each an http or https URL or nats:<subject>")
 	f.BoolVar(&proposed, "proposed", false, "with -o json or yaml: the one that is proposed")
 	cmd.MarkFlagsRequiredTogether("default", "environment")
 	cmd.MarkFlagsMutuallyExclusive("default", "proposed")

@@ -85,7 +85,7 @@ type Config struct {
 	Deleted int
 	Seed    uint64
 	Mode    events.RestoreMode
-	Halt    bool // a service of the vendor's is the health check of every wave
+	Halt    bool // the health check of every wave is a service that misses what is deleted
 }
 
 // Validate lists every fault.
@@ -210,7 +210,7 @@ type run struct {
 	tell   Tell
 	job    *job
 	crew   *people.Crew
-	health *product  // nil: nobody is asked
+	health *product  // asked after every wave
 	marked time.Time // the last tick
 	report Report
 }
@@ -224,14 +224,12 @@ func Run(ctx context.Context, sys System, cfg Config, tell Tell) (Report, error)
 	r := &run{sys: sys, cfg: cfg, tell: tell, job: newJob(cfg)}
 	r.report = Report{Tenants: cfg.Tenants, Seed: cfg.Seed}
 	r.crew = people.NewCrew(sys.Deletions, sys.Clock.Now)
-	if cfg.Halt {
-		health, err := r.startProduct(ctx)
-		if err != nil {
-			return r.report, fmt.Errorf("drill: start a product service: %w", err)
-		}
-		r.health = health
-		defer func() { _ = health.stop() }()
+	health, err := r.startProduct(ctx)
+	if err != nil {
+		return r.report, fmt.Errorf("drill: start a product service: %w", err)
 	}
+	r.health = health
+	defer func() { _ = health.stop() }()
 	for _, phase := range []struct {
 		name string
 		do   func(context.Context) error

@@ -39,7 +39,7 @@ func (r *run) adopt(ctx context.Context) error {
 
 func (r *run) strict() events.Policy {
 	p := deletion.DefaultPolicy(environment)
-	p.Roster = r.crew.Roster()
+	p.Roster, p.Checks = r.crew.Roster(), []string{r.health.url()}
 	return p
 }
 
@@ -53,9 +53,6 @@ func (r *run) loosen(ctx context.Context) error {
 	waves := 3 + math.Ceil(math.Max(0, float64(r.cfg.Deleted-12))/50)
 	p.Bakes = []events.Seconds{events.Seconds(wrongRunTime.Seconds() / (waves - 1))}
 	p.DeactivatedFor = events.Seconds(wrongRunAt.Sub(outOfServiceAt.Add(outOfServiceTime)).Seconds())
-	if r.health != nil {
-		p.Checks = []string{r.health.url()}
-	}
 	inForce, err := r.crew.Propose(ctx, p, "the campaign")
 	if err != nil || inForce {
 		return fmt.Errorf("the loosened policy is in force at once (%t): %w", inForce, err)

@@ -124,6 +124,7 @@ func QuickPolicy(roster []events.RosterMember) events.Policy {
 	p.Bakes = []events.Seconds{0}
 	p.DeactivatedFor = 0
 	p.Change = events.ChangeRule{Approvals: 1}
+	p.Checks = []string{Well()}
 	p.Roster = roster
 	return p
 }

@@ -239,6 +239,7 @@ var policies = []guard{
 	policy.without(`longer("age of a rehearsal", than.RehearsalLife, p.RehearsalLife)`, "looser: age of a rehearsal"),
 	policy.without(`shorter("retention", than.Retention, p.Retention)`, "looser: retention"),
 	policy.never("!slices.Contains(p.Checks, check)", "looser: checks"),
+	policy.never("len(p.Checks) == 0", "a policy without checks"),
 	policy.never("p.Change.Approvals < than.Change.Approvals", "looser: approvals of a change"),
 	policy.without(`shorter("delay of a change", than.Change.Delay, p.Change.Delay)`, "looser: delay of a change"),
 	policy.instead("was.Person == m.Person && was.Role", "was.Role", "looser: a key of another person"),
