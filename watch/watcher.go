@@ -168,10 +168,10 @@ func (w *Watcher) take(s events.Stored) []finding {
 	if _, refused := errors.AsType[*catalogue.ReasonError](err); refused {
 		return w.afresh(w.windows.refused(tombstone{seq: s.Seq, at: w.last}, fmt.Sprintf("%s about %s: %v", s.Type, s.About, err)))
 	}
-	switch {
-	case s.About.Kind == events.AggregatePolicy:
+	if s.About.Kind == events.AggregatePolicy {
 		w.followPolicy()
-	case s.About.Kind == events.AggregateDoor:
+	}
+	if s.About.Kind == events.AggregateDoor {
 		w.followDoor()
 		return w.halted(e, err)
 	}

@@ -10,7 +10,7 @@ import (
 // Well is the URL of a health check that is always well, of a server that is started at the
 // first call and ends with the process.
 var Well = sync.OnceValue(func() string {
-	listen, err := net.Listen("tcp", "127.0.0.1:0") //nolint:noctx // there is none for a process
+	listen, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		panic("listen for health checks: " + err.Error()) // on a port of its own choice
 	}
