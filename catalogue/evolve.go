@@ -187,7 +187,7 @@ func evolveTenant(t *events.Tenant, payload events.Payload) {
 	case events.TenantRenamed:
 		t.URL = p.URL
 	case events.TenantUsageReported:
-		t.ActiveUsers, t.LastActivity = p.ActiveUsers, p.LastActivity
+		t.ActiveUsers, t.LastActivity = p.ActiveUsers, max(t.LastActivity, p.LastActivity) // reports may come late
 	case events.TenantDeactivated:
 		t.Status = events.TenantStatusDeactivated
 	case events.TenantReactivated:

@@ -40,7 +40,8 @@ type TenantRelocated struct {
 	Shard  string `json:"shard"`
 }
 
-// TenantUsageReported says how much the tenant is in use.
+// TenantUsageReported says how much the tenant is in use. Of several the latest activity
+// counts, in whichever order they come.
 type TenantUsageReported struct {
 	ActiveUsers  uint64 `json:"active_users"`
 	LastActivity Time   `json:"last_activity"`

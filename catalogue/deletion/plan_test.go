@@ -90,6 +90,12 @@ func TestOneFaultyLineRefusesTheList(t *testing.T) {
 		"a lien": {false, func(w *world, _ *deletion.Ask) {
 			w.must(w.event(events.OfLiens(tenantID(4)), events.LienPlaced{Matter: "legal/22"}))
 		}, "kept for legal/22"},
+		"used lately, told late": {false, func(w *world, a *deletion.Ask) {
+			a.InactiveDays = 1
+			for _, ago := range []time.Duration{time.Hour, 300 * 24 * time.Hour} {
+				w.must(w.event(events.OfTenant(tenantID(2)), events.TenantUsageReported{ActiveUsers: 2, LastActivity: w.now.Add(-ago)}))
+			}
+		}, "1 of 10 is said to be inactive for 1 days"},
 		"used lately":                {false, func(_ *world, a *deletion.Ask) { a.InactiveDays = 4 }, "said to be inactive for 4 days"},
 		"fewer than expected":        {false, func(_ *world, a *deletion.Ask) { a.Expected = 11 }, "10 targets, the author expects 11"},
 		"nothing":                    {false, func(_ *world, a *deletion.Ask) { a.Targets, a.Expected = nil, 0 }, "no targets"},

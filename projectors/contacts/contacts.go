@@ -31,7 +31,7 @@ import (
 // Name and Format are those of the view.
 const (
 	Name   = "contacts"
-	Format = 1
+	Format = 2
 )
 
 // Indexer opens personal fields and hashes them: a seal.Sealer.

@@ -38,7 +38,7 @@ import (
 // Name and Format are those of the view.
 const (
 	Name   = "heads"
-	Format = 5
+	Format = 6
 )
 
 // flushAnswers is how many events may stand in the overlay before they are

@@ -27,7 +27,7 @@ import (
 // Name and Format are those of the view.
 const (
 	Name   = "tenants"
-	Format = 2
+	Format = 3
 )
 
 // Record is a tenant as the catalogue knows it now.
