@@ -53,10 +53,17 @@ func theDoor() events.Aggregate { return events.TheOne(events.AggregateDoor) }
 
 func thePolicy() events.Aggregate { return events.TheOne(events.AggregatePolicy) }
 
-// plan admits a plan.
+// plan makes a plan, which is admitted, unless its owner has yet to confirm it.
 func (a *acts) plan(id events.PlanID, p events.DeletionPlanned) {
-	a.add(theDoor(), events.DoorAdmitted{Plan: id, Kind: p.Kind, Expires: p.Expires, Owners: !p.Owner.IsZero()})
+	if p.Owner.IsZero() {
+		a.admit(id, p)
+	}
 	a.add(events.OfDeletion(id), p)
+}
+
+// admit begins the unit that a plan goes to the door with.
+func (a *acts) admit(id events.PlanID, p events.DeletionPlanned) {
+	a.add(theDoor(), events.DoorAdmitted{Plan: id, Kind: p.Kind, Expires: p.Expires, Owners: !p.Owner.IsZero()})
 }
 
 // wave passes the door with a wave; the tombstones of its targets follow, in their order.

@@ -115,6 +115,16 @@ func verify(policy events.Policy, action Action, a events.Approval, hash []byte,
 	return nil
 }
 
+// once is nil unless an approval was recorded already: whoever gives it says yes once.
+func once(given []events.Given, a events.Approval) error {
+	for _, g := range given {
+		if bytes.Equal(g.Approval.Nonce, a.Nonce) {
+			return catalogue.Refuse(ErrApproval, "sign a new one", "the approval of %s counts once, it was recorded at event %d", a.Person, g.Mark.Seq)
+		}
+	}
+	return nil
+}
+
 // current tells whether an approval that was verified still counts. That its key is still
 // on the roster need not be asked: with another roster the policy is another one, and
 // what was planned under the old one is dead.

@@ -103,13 +103,14 @@ const maxReasons = 64
 // Deletion is a plan and what became of it.
 func (e *Engine) Deletion(ctx context.Context, id events.PlanID) (d events.Deletion, err error) {
 	err = e.cfg.Look(ctx, func(look Lookup) (err error) {
-		d, err = known(look, id)
+		d, err = PlanOf(look, id)
 		return err
 	})
 	return d, err
 }
 
-func known(w Heads, id events.PlanID) (events.Deletion, error) {
+// PlanOf reads a plan.
+func PlanOf(w Heads, id events.PlanID) (events.Deletion, error) {
 	d, found, err := deletionOf(w, id)
 	if err == nil && !found {
 		err = catalogue.Refuse(catalogue.ErrNotFound, "list them: catalogue delete list", "there is no %s", id)
@@ -120,7 +121,7 @@ func known(w Heads, id events.PlanID) (events.Deletion, error) {
 // Approve records an approval, if every target that is left is still what was planned.
 func (e *Engine) Approve(ctx context.Context, id events.PlanID, a events.Approval) error {
 	return e.cfg.Look(ctx, func(look Lookup) error {
-		d, err := known(look, id)
+		d, err := PlanOf(look, id)
 		if err != nil {
 			return err
 		}
@@ -180,9 +181,21 @@ func (e *Engine) unchanged(look Lookup, id events.PlanID, d events.Deletion, wav
 	return nil
 }
 
-// Confirm records that the owner has confirmed its own request.
+// Confirm records that the owner has confirmed its own request, which takes one of the
+// day's places. When there is none left it may be confirmed again while the plan lives.
 func (e *Engine) Confirm(ctx context.Context, id events.PlanID, p events.DeletionConfirmed) error {
-	return e.do(ctx, p.By, events.OfDeletion(id), p)
+	return e.cfg.Look(ctx, func(look Lookup) error {
+		d, err := PlanOf(look, id)
+		if err != nil {
+			return err
+		}
+		a := e.by(p.By)
+		if Unconfirmed(d) {
+			a.admit(id, d.Plan)
+		}
+		a.add(events.OfDeletion(id), p)
+		return a.publish(ctx)
+	})
 }
 
 // Rehearse rehearses a plan and records what came of it.
@@ -195,8 +208,13 @@ func (e *Engine) Rehearse(ctx context.Context, id events.PlanID, actor string) (
 	if err != nil {
 		return found, err
 	}
+	return found, e.rehearsed(ctx, id, d, actor, found)
+}
+
+// rehearsed records what came of a rehearsal.
+func (e *Engine) rehearsed(ctx context.Context, id events.PlanID, d events.Deletion, actor string, found events.DeletionRehearsed) error {
 	found.Hash, found.Targets = d.Hash, uint32(len(d.Plan.Targets))
-	return found, e.do(ctx, actor, events.OfDeletion(id), found)
+	return e.do(ctx, actor, events.OfDeletion(id), found)
 }
 
 // Start lets an approved plan go on. Step, called until it is done, executes it.
@@ -207,7 +225,7 @@ func (e *Engine) Start(ctx context.Context, id events.PlanID, actor string) erro
 // Withdraw ends a plan before it is done.
 func (e *Engine) Withdraw(ctx context.Context, id events.PlanID, actor, why string) error {
 	return e.cfg.Look(ctx, func(look Lookup) error {
-		d, err := known(look, id)
+		d, err := PlanOf(look, id)
 		if err != nil {
 			return err
 		}

@@ -3,6 +3,7 @@ package deletion
 import (
 	"cmp"
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"time"
@@ -11,9 +12,16 @@ import (
 	"tenantcatalogue/events"
 )
 
-// lookAgain is how long to wait before looking again whether what stands against a wave
-// has passed.
-const lookAgain = time.Minute
+const (
+	// lookAgain is how long to wait before looking again whether what stands against a
+	// wave has passed.
+	lookAgain = time.Minute
+	// rehearseAgain is how long to wait before an owner's request is rehearsed again that
+	// did not pass.
+	rehearseAgain = 10 * time.Minute
+	// byItself is the actor of what nobody does: what comes next of a plan.
+	byItself = "deletion"
+)
 
 // Step is what an execution did last, and what comes next.
 type Step struct {
@@ -25,8 +33,9 @@ type Step struct {
 }
 
 // Step does the next thing of a plan that was started: it executes a wave, or counts and
-// checks the one that has passed, or ends the plan. All it goes by stands in the log, so
-// that it goes on after a crash wherever it was; what was done is not done again.
+// checks the one that has passed, or ends the plan. An owner's request that is confirmed it
+// rehearses and starts. All it goes by stands in the log, so that it goes on after a crash
+// wherever it was; what was done is not done again.
 func (e *Engine) Step(ctx context.Context, id events.PlanID) (step Step, err error) {
 	err = e.cfg.Look(ctx, func(look Lookup) (err error) {
 		step, err = e.step(ctx, look, id)
@@ -36,7 +45,7 @@ func (e *Engine) Step(ctx context.Context, id events.PlanID) (step Step, err err
 }
 
 func (e *Engine) step(ctx context.Context, look Lookup, id events.PlanID) (Step, error) {
-	d, err := known(look, id)
+	d, err := PlanOf(look, id)
 	if err != nil {
 		return Step{}, err
 	}
@@ -69,10 +78,7 @@ func (x *execution) next(ctx context.Context) error {
 		x.step.Done, x.step.Why = true, x.d.Finished.Why
 		return nil
 	case x.d.Started.IsZero():
-		if err := x.rules.alive(x.id, x.d); errors.Is(err, ErrDead) || errors.Is(err, ErrHalted) {
-			return x.put(ctx, err)
-		}
-		return catalogue.Refuse(ErrNotStarted, "catalogue delete run", "%s is to be started first", x.id)
+		return x.start(ctx)
 	}
 	passage, passed, err := x.rules.passage(x.id, x.step.Wave+1)
 	if err != nil {
@@ -97,6 +103,53 @@ func (x *execution) next(ctx context.Context) error {
 	return x.put(ctx, err)
 }
 
+// start starts an owner's request that is confirmed and can still be carried out. Anything
+// else somebody has to start.
+func (x *execution) start(ctx context.Context) error {
+	err := x.rules.alive(x.id, x.d)
+	if x.d.Confirmed.By == "" {
+		if errors.Is(err, ErrDead) || errors.Is(err, ErrHalted) {
+			return x.put(ctx, err)
+		}
+		return catalogue.Refuse(ErrNotStarted, "catalogue delete run", "%s is to be started first", x.id)
+	}
+	if err == nil {
+		err = x.rules.enough(x.d, 1, byItself)
+	}
+	if err == nil {
+		err = x.unchanged(x.look, x.id, x.d, 1)
+	}
+	if err != nil {
+		return x.put(ctx, err)
+	}
+	if fresh, err := x.rehearse(ctx); !fresh || err != nil {
+		return err
+	}
+	return x.Start(ctx, x.id, byItself)
+}
+
+// rehearse rehearses an owner's request that has no fresh rehearsal. One that did not pass,
+// for whatever reason, is recorded, and tried again in a while.
+func (x *execution) rehearse(ctx context.Context) (fresh bool, err error) {
+	stale := x.rules.fresh(x.d)
+	if stale == nil {
+		return true, nil
+	}
+	if left := rehearseAgain - x.rules.at.Time.Sub(x.d.Rehearsal.Time); !x.d.Rehearsal.IsZero() && !x.d.Rehearsed.Passed && left > 0 {
+		x.step.Wait = left
+		return false, x.put(ctx, stale)
+	}
+	found, err := x.cfg.Rehearsal(ctx, x.id, x.d.Plan)
+	if ctx.Err() != nil {
+		return false, ctx.Err()
+	}
+	if err != nil {
+		nothing := sha256.Sum256(nil)
+		found = events.DeletionRehearsed{Why: clipText(err.Error()), Evidence: nothing[:]}
+	}
+	return false, x.rehearsed(ctx, x.id, x.d, byItself, found)
+}
+
 // put deals with a reason not to go on: what may yet change is waited for, what cannot
 // ends the plan, and a failure to find out is told.
 func (x *execution) put(ctx context.Context, err error) error {
@@ -105,7 +158,7 @@ func (x *execution) put(ctx context.Context, err error) error {
 	case !refused:
 		return err
 	case errors.Is(err, ErrHeld), errors.Is(err, ErrApproval), errors.Is(err, ErrRehearsal), errors.Is(err, ErrBudget), errors.Is(err, ErrTooSoon):
-		x.step.Wait, x.step.Why = lookAgain, refusal.Met
+		x.step.Wait, x.step.Why = cmp.Or(x.step.Wait, lookAgain), refusal.Met
 		return nil
 	}
 	return x.end(ctx, events.DeletionFinished{Why: refusal.Error()})
@@ -114,7 +167,7 @@ func (x *execution) put(ctx context.Context, err error) error {
 // end ends a plan.
 func (x *execution) end(ctx context.Context, p events.DeletionFinished) error {
 	p.Why = clipText(p.Why)
-	a := x.by(cmp.Or(x.d.Executor, "deletion"))
+	a := x.by(cmp.Or(x.d.Executor, byItself))
 	a.finish(x.id, x.d.Plan.Kind, x.rules.door, p)
 	err := a.publish(ctx)
 	if err == nil {
@@ -133,6 +186,17 @@ func (x *execution) wave(ctx context.Context) error {
 			return nil
 		}
 	}
+	a := x.by(x.d.Executor)
+	a.wave(x.id, x.d, wave)
+	// What the wave would be refused for is found out before its targets are looked at and
+	// before it is asked for.
+	if err := Vouch(x.look, x.preview(a.unit[0])); err != nil {
+		if wave == 1 && x.d.Confirmed.By != "" && errors.Is(err, ErrRehearsal) {
+			_, err := x.rehearse(ctx)
+			return err
+		}
+		return x.put(ctx, err)
+	}
 	if wave > 1 {
 		// What was well at once may have gone bad while the wave baked.
 		cause, bad, err := x.health(ctx, wave-1)
@@ -141,12 +205,6 @@ func (x *execution) wave(ctx context.Context) error {
 		}
 	}
 	if err := x.unchanged(x.look, x.id, x.d, wave); err != nil {
-		return x.put(ctx, err)
-	}
-	a := x.by(x.d.Executor)
-	a.wave(x.id, x.d, wave)
-	// What the wave would be refused for is found out before it is asked for.
-	if err := Vouch(x.look, x.preview(a.unit[0])); err != nil {
 		return x.put(ctx, err)
 	}
 	err := a.publish(ctx)
@@ -174,7 +232,7 @@ func (x *execution) check(ctx context.Context, passage events.Passage) error {
 		return err
 	}
 	found.Wave, found.Healthy, found.Detail = passage.Wave, bad == "", bad
-	a := x.by("deletion")
+	a := x.by(byItself)
 	if why := asPlanned(x.d, found); why != "" {
 		a.add(theDoor(), events.DoorHalted{Cause: cmp.Or(cause, events.HaltMismatch), Detail: clipText(fmt.Sprintf("wave %d of %s: %s", passage.Wave, x.id, why))})
 	}
@@ -206,7 +264,7 @@ func (x *execution) halt(ctx context.Context, cause events.HaltCause, wave int, 
 	if bad == "" {
 		return nil
 	}
-	a := x.by("deletion")
+	a := x.by(byItself)
 	a.add(theDoor(), events.DoorHalted{Cause: cause, Detail: clipText(fmt.Sprintf("wave %d of %s has baked: not healthy: %s", wave, x.id, bad))})
 	return a.publish(ctx)
 }

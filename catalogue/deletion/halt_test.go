@@ -150,8 +150,12 @@ func TestHaltIsLiftedWithApproval(t *testing.T) {
 		t.Errorf("planned while halted: %v", err)
 	}
 	w.lift()
+	lifted, _ := w.log[len(w.log)-1].Payload.(events.DoorReopened)
+	again := func() error { return w.engine.Reopen(t.Context(), "oncall", lifted) }
+	mustSay(t, "with the same approval, and not halted", again(), "deletions are not halted")
 	w.plan(w.ask(3)) // nothing stands in the way of ...
 	w.halt()
+	mustSay(t, "with the approval of the halt before", again(), "is for")
 	w.lift() // ... what comes after another halt
 	if step := w.run(w.ready(w.ask(2), "ana").ID); !step.Done || step.Why != "" {
 		t.Errorf("after the halt was lifted: %+v", step)

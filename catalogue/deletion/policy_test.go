@@ -112,6 +112,11 @@ func TestPolicyIsLoosenedSlowly(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	_, o, err := w.engine.Policy(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	mustSay(t, "the same approval again", w.engine.ApprovePolicy(ctx, o.Approvals[0].Approval), "counts once")
 	w.pass(73 * time.Hour)
 	if err := w.engine.ChangePolicy(ctx, "ana", 2); !errors.Is(err, deletion.ErrApproval) {
 		t.Errorf("one person has approved, twice: %v", err)

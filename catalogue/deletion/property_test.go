@@ -97,16 +97,17 @@ func (w *world) forged(t *rapid.T) []events.Event {
 	fake := people.Keys{theirs: mine}.ApprovePlan(theirs, id, plan, w.recorded, 1)
 	roster := w.quick()
 	roster.Roster = people.NewKeys("eve", "eva", "evi").Roster(w.now.Add(1000 * time.Hour))
+	admitted := w.event(door, events.DoorAdmitted{Plan: id, Kind: plan.Kind, Expires: plan.Expires, Owners: !plan.Owner.IsZero()})
 	switch rapid.IntRange(0, 9).Draw(t, "what") {
 	case 0:
-		return []events.Event{
-			w.event(door, events.DoorAdmitted{Plan: id, Kind: plan.Kind, Expires: plan.Expires, Owners: !plan.Owner.IsZero()}),
-			w.event(about, plan),
+		if !plan.Owner.IsZero() {
+			return []events.Event{w.event(about, plan)}
 		}
+		return []events.Event{admitted, w.event(about, plan)}
 	case 1:
 		return []events.Event{w.event(about, events.DeletionApproved{Approval: fake})}
 	case 2:
-		return []events.Event{w.event(about, events.DeletionConfirmed{Owner: plan.Owner, By: "user_1", Approval: fake})}
+		return []events.Event{admitted, w.event(about, events.DeletionConfirmed{Owner: plan.Owner, By: "user_1", Approval: fake})}
 	case 3:
 		return []events.Event{w.event(about, events.DeletionRehearsed{Hash: hash, Passed: true, Targets: 1})}
 	case 4:

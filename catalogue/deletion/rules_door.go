@@ -8,7 +8,7 @@ import (
 )
 
 // admitted holds a plan that comes against those that are open. Owners' own requests have
-// no turn to wait for, and are bounded by their budget.
+// no turn to wait for.
 func (r *rules) admitted(p events.DoorAdmitted) error {
 	if err := r.open(); err != nil {
 		return err
@@ -16,18 +16,53 @@ func (r *rules) admitted(p events.DoorAdmitted) error {
 	if p.Kind != events.DeletionOfTenants && p.Kind != events.DeletionOfApps || p.Expires > r.at.Time.Add(maxLife.Duration()) {
 		return catalogue.Refuse(ErrPlan, "plan it anew", "a plan of %.40q until %s", string(p.Kind), p.Expires)
 	}
-	owners := uint32(0)
+	if p.Owners {
+		return r.ownersAdmitted(p)
+	}
 	for _, other := range r.door.Open {
-		switch {
-		case other.Expires <= r.at.Time:
-		case other.Owners:
-			owners++
-		case other.Kind == p.Kind && !p.Owners:
+		if other.Expires > r.at.Time && !other.Owners && other.Kind == p.Kind {
 			return catalogue.Refuse(ErrPlan, "let it finish, or withdraw it", "%s is open until %s: one plan of a kind at a time", other.Plan, other.Expires)
 		}
 	}
-	if p.Owners && owners >= r.policy.Policy.Budget.Owners {
-		return catalogue.Refuse(ErrBudget, "wait", "%d requests of owners are open; the budget is %d a day", owners, r.policy.Policy.Budget.Owners)
+	return nil
+}
+
+// ownersAdmitted holds an owner's request that comes, with its confirmation, against the
+// budgets. Those that were confirmed before and have not gone yet count as if they had:
+// whoever was let in has a place.
+func (r *rules) ownersAdmitted(p events.DoorAdmitted) error {
+	d, exists, err := deletionOf(r, p.Plan)
+	switch {
+	case err != nil:
+		return err
+	case !exists || d.Plan.Owner.IsZero():
+		return catalogue.Refuse(ErrNoPlan, "plan it first", "%s is no owner's request", p.Plan)
+	case d.Confirmed.By != "":
+		return catalogue.Refuse(ErrPlan, "it goes on by itself", "%s was confirmed already", p.Plan)
+	}
+	places := uint32(1)
+	for _, other := range r.door.Open {
+		if !other.Owners || other.Expires <= r.at.Time {
+			continue
+		}
+		if _, gone, err := r.passage(other.Plan, 1); err != nil {
+			return err
+		} else if !gone {
+			places++
+		}
+	}
+	return r.budget(places, true, r.longWindows())
+}
+
+// admittedAs is nil if the event before this one, in its unit, has admitted a plan as what
+// it is.
+func (r *rules) admittedAs(id events.PlanID, p events.DeletionPlanned) error {
+	i := slices.IndexFunc(r.door.Open, func(a events.Admitted) bool { return a.Plan == id })
+	want := events.Admitted{
+		Plan: id, Kind: p.Kind, Expires: p.Expires, Owners: !p.Owner.IsZero(), Mark: events.Mark{Seq: r.at.Seq - 1, Time: r.at.Time},
+	}
+	if i < 0 || r.door.Open[i] != want {
+		return catalogue.Refuse(ErrPlan, "plan it anew", "%s was not admitted as what it is", id)
 	}
 	return nil
 }

@@ -10,18 +10,19 @@ import (
 	"tenantcatalogue/events"
 )
 
-// planned holds a plan against the policy. Its unit begins with its admission.
+// planned holds a plan against the policy. Its unit begins with its admission; an owner's
+// request is admitted when it is confirmed, and takes nobody's place before.
 func (r *rules) planned(p events.DeletionPlanned) error {
 	if err := r.notPlanned(); err != nil {
 		return err
 	}
 	id := r.e.About.Plan()
-	i := slices.IndexFunc(r.door.Open, func(a events.Admitted) bool { return a.Plan == id })
-	want := events.Admitted{
-		Plan: id, Kind: p.Kind, Expires: p.Expires, Owners: !p.Owner.IsZero(), Mark: events.Mark{Seq: r.at.Seq - 1, Time: r.at.Time},
-	}
-	if i < 0 || r.door.Open[i] != want {
-		return catalogue.Refuse(ErrPlan, "plan it anew", "%s was not admitted as what it is", id)
+	if p.Owner.IsZero() {
+		if err := r.admittedAs(id, p); err != nil {
+			return err
+		}
+	} else if err := r.open(); err != nil {
+		return err
 	}
 	if err := CheckPlan(p, r.policy, r.at.Time); err != nil {
 		return err
@@ -29,8 +30,11 @@ func (r *rules) planned(p events.DeletionPlanned) error {
 	if err := CheckAuthor(id, p, r.policy.Policy, r.at.Time); err != nil {
 		return err
 	}
+	if !p.Owner.IsZero() {
+		return nil
+	}
 	// What is over the budget now is not begun. Within a minute goes what a wave takes.
-	return r.budget(uint32(len(p.Targets)), !p.Owner.IsZero(), r.longWindows())
+	return r.budget(uint32(len(p.Targets)), false, r.longWindows())
 }
 
 // CheckPlan holds what a plan says of itself against a policy.
@@ -145,7 +149,7 @@ func (r *rules) alive(id events.PlanID, d events.Deletion) error {
 		return catalogue.Refuse(ErrDead, "make a new one", "%s ended at %s: %s", id, d.Ended.Time, d.Finished.Why)
 	case d.Planned.Seq < r.door.Last.Seq:
 		return catalogue.Refuse(ErrDead, "make a new one", "%s was planned before the halt at event %d", id, r.door.Last.Seq)
-	case !slices.ContainsFunc(r.door.Open, func(a events.Admitted) bool { return a.Plan == id }):
+	case !Unconfirmed(d) && !slices.ContainsFunc(r.door.Open, func(a events.Admitted) bool { return a.Plan == id }):
 		return catalogue.Refuse(ErrDead, "make a new one", "%s has left", id)
 	case r.at.Time >= d.Plan.Expires:
 		return catalogue.Refuse(ErrDead, "make a new one", "%s has expired at %s", id, d.Plan.Expires)
@@ -154,6 +158,10 @@ func (r *rules) alive(id events.PlanID, d events.Deletion) error {
 	}
 	return nil
 }
+
+// Unconfirmed tells whether a plan is an owner's request that the owner has yet to confirm:
+// it is not at the door.
+func Unconfirmed(d events.Deletion) bool { return !d.Plan.Owner.IsZero() && d.Confirmed.By == "" }
 
 func (r *rules) approved(d events.Deletion, a events.Approval) error {
 	first, last := int(a.FirstWave), int(a.LastWave)
@@ -165,10 +173,8 @@ func (r *rules) approved(d events.Deletion, a events.Approval) error {
 	case same(a.Person, d.Plan.Author, d.Plan.Submitter, d.Plan.Supplier, d.Executor):
 		return catalogue.Refuse(ErrApproval, "somebody else must approve", "%s is author, submitter, supplier of the list or executor", a.Person)
 	}
-	for _, given := range d.Approvals {
-		if bytes.Equal(given.Approval.Nonce, a.Nonce) {
-			return catalogue.Refuse(ErrApproval, "sign a new one", "the approval of %s counts once, it was recorded at event %d", a.Person, given.Mark.Seq)
-		}
+	if err := once(d.Approvals, a); err != nil {
+		return err
 	}
 	return verify(r.policy.Policy, ActionDelete, a, d.Hash, Sentence(d.Plan, first, last), r.at.Time)
 }
@@ -179,12 +185,21 @@ func same(person string, others ...string) bool {
 	return slices.ContainsFunc(others, func(other string) bool { return strings.EqualFold(person, other) })
 }
 
+// confirmed holds an owner's confirmation against the request. Its unit begins with the
+// admission of the request. One that has expired is given anew, and one that has not counts
+// once: there is never a second to go on with.
 func (r *rules) confirmed(d events.Deletion, p events.DeletionConfirmed) error {
 	switch {
 	case d.Plan.Owner.IsZero() || d.Plan.Owner != p.Owner:
 		return catalogue.Refuse(ErrApproval, "it takes approvals from the roster", "%s is no request of %s", r.e.About, p.Owner)
 	case p.By == "":
 		return catalogue.Refuse(ErrApproval, "name who confirmed", "nobody confirmed")
+	case Unconfirmed(d):
+		if err := r.admittedAs(r.e.About.Plan(), d.Plan); err != nil {
+			return err
+		}
+	case current(d.Confirmed.Approval, r.at.Time) == nil:
+		return catalogue.Refuse(ErrApproval, "it goes on by itself", "%s was confirmed, which counts until %s", r.e.About, d.Confirmed.Approval.Expires)
 	}
 	return verify(r.policy.Policy, ActionOwner, p.Approval, d.Hash, OwnerSentence(d.Plan), r.at.Time)
 }
@@ -203,10 +218,10 @@ func (r *rules) started(d events.Deletion, p events.DeletionStarted) error {
 	case p.Executor == "":
 		return catalogue.Refuse(ErrPlan, "name who", "nobody starts it")
 	}
-	if err := r.fresh(d); err != nil {
+	if err := r.enough(d, 1, p.Executor); err != nil {
 		return err
 	}
-	return r.enough(d, 1, p.Executor)
+	return r.fresh(d)
 }
 
 // fresh is nil when the last rehearsal has passed and is not too old.
@@ -225,8 +240,11 @@ func (r *rules) fresh(d events.Deletion) error {
 // approvals count still, and none of them is the executor.
 func (r *rules) enough(d events.Deletion, wave int, executor string) error {
 	if !d.Plan.Owner.IsZero() {
-		if d.Confirmed.By == "" {
+		switch {
+		case Unconfirmed(d):
 			return catalogue.Refuse(ErrApproval, "the owner confirms it", "the owner has not confirmed")
+		case same(executor, d.Confirmed.By, d.Confirmed.Approval.Person):
+			return catalogue.Refuse(ErrApproval, "leave it to the catalogue", "%s has confirmed it and executes nothing", executor)
 		}
 		return current(d.Confirmed.Approval, r.at.Time)
 	}

@@ -47,6 +47,9 @@ func (r *rules) policyApproved(p events.PolicyApproved) error {
 	if p.Approval.Person == o.Proposed.Author {
 		return catalogue.Refuse(ErrApproval, "somebody else must approve", "%s asks for it", p.Approval.Person)
 	}
+	if err := once(o.Approvals, p.Approval); err != nil {
+		return err
+	}
 	return verify(r.policy.Policy, ActionPolicy, p.Approval, hash, PolicySentence(o.Proposed), r.at.Time)
 }
 

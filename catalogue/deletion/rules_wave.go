@@ -101,7 +101,7 @@ func (r *rules) budget(targets uint32, owners bool, windows []window) error {
 			}
 		}
 		if spent > uint64(w.limit) || inside == catalogue.RecentPassages {
-			return catalogue.Refuse(ErrBudget, "wait, or have the policy changed",
+			return catalogue.Refuse(ErrBudget, "try again in a day; a plan that has expired by then is made anew",
 				"%d targets would go in a %s, with these %d; the budget is %d", spent, w.name, targets, w.limit)
 		}
 	}

@@ -13,84 +13,6 @@ import (
 	"tenantcatalogue/events"
 )
 
-// under is a plan of 30 tenants in a world that knows what was done to it so far.
-type under struct {
-	*world
-
-	p deletion.Planned
-	d events.Deletion
-
-	policy events.Policy
-	states map[events.Aggregate]catalogue.MapState // in place of the real ones
-}
-
-// State is as in Heads.
-func (u *under) State(about events.Aggregate) catalogue.State {
-	if s, ok := u.states[about]; ok {
-		return s
-	}
-	return u.world.State(about)
-}
-
-// put puts an entity in place of a real one.
-func (u *under) put(about events.Aggregate, e events.Entity) {
-	u.states[about] = catalogue.MapState{e.EntityKey(): e}
-}
-
-func (u *under) door() events.Door {
-	door, err := deletion.DoorOf(u)
-	if err != nil {
-		u.t.Fatal(err)
-	}
-	return door
-}
-
-// next is an event as it would stand next.
-func (u *under) next(about events.Aggregate, p events.Payload) events.Event {
-	e := u.event(about, p)
-	e.Seq, e.RecordedTime = u.seq+1, u.now
-	return e
-}
-
-func (u *under) ofPlan(p events.Payload) events.Event { return u.next(events.OfDeletion(u.p.ID), p) }
-
-func (u *under) atDoor(p events.Payload) events.Event {
-	return u.next(events.TheOne(events.AggregateDoor), p)
-}
-
-func (u *under) ofPolicy(p events.Payload) events.Event {
-	return u.next(events.TheOne(events.AggregatePolicy), p)
-}
-
-func (u *under) wave(n int) events.DoorPassed {
-	return events.DoorPassed{Plan: u.p.ID, Kind: u.p.Deletion.Kind, Wave: uint32(n), Targets: u.p.Deletion.Waves[n-1]}
-}
-
-func (u *under) approval(person string) events.DeletionApproved {
-	u.ids++
-	return events.DeletionApproved{Approval: u.keys.ApprovePlan(person, u.p.ID, u.p.Deletion, u.now, u.ids)}
-}
-
-// pass lets a wave pass, with its tombstones.
-func (u *under) passWave() {
-	u.t.Helper()
-	d, err := u.engine.Deletion(context.Background(), u.p.ID)
-	if err != nil {
-		u.t.Fatal(err)
-	}
-	if step, err := u.engine.Step(context.Background(), u.p.ID); err != nil || step.Wave != len(d.Checked)+1 {
-		u.t.Fatalf("%+v, %v", step, err)
-	}
-}
-
-// counted records what was counted after a wave.
-func (u *under) counted(change func(*events.DeletionWaveChecked)) {
-	u.t.Helper()
-	c := events.DeletionWaveChecked{Wave: 1, Gone: 1, Kept: 29, Healthy: true}
-	change(&c)
-	u.must(u.event(events.OfDeletion(u.p.ID), c))
-}
-
 // TestVouch asks for each rule what it refuses.
 func TestVouch(t *testing.T) {
 	t.Parallel()
@@ -126,10 +48,37 @@ func TestVouch(t *testing.T) {
 			return u.atDoor(events.DoorAdmitted{Plan: u.p.ID, Kind: events.DeletionOfTenants, Expires: u.now.Add(time.Hour)})
 		}, want: "one plan of a kind at a time"},
 		"an owner's request too many": {stricter: func(p *events.Policy) { p.Budget.Owners = 1 }, given: func(u *under) {
-			u.must(u.event(events.TheOne(events.AggregateDoor), events.DoorAdmitted{Plan: events.DeriveID[events.PlanID]("o"), Kind: events.DeletionOfTenants, Expires: u.now.Add(time.Hour), Owners: true}))
-		}, event: func(u *under) events.Event {
-			return u.atDoor(events.DoorAdmitted{Plan: u.p.ID, Kind: events.DeletionOfTenants, Expires: u.now.Add(time.Hour), Owners: true})
-		}, want: "1 requests of owners are open"},
+			u.owners(func(*events.Deletion) {})
+			door := u.door()
+			door.Open = append(slices.Clone(door.Open), events.Admitted{Plan: events.DeriveID[events.PlanID]("o"), Kind: events.DeletionOfTenants, Expires: u.now.Add(time.Hour), Owners: true})
+			u.put(events.TheOne(events.AggregateDoor), door)
+		}, event: (*under).ownersAdmitted, want: "2 targets would go in a day, of owners' requests"},
+		"an owner's request when another has expired": {stricter: func(p *events.Policy) { p.Budget.Owners = 1 }, given: func(u *under) {
+			u.owners(func(*events.Deletion) {})
+			door := u.door()
+			door.Open = append(slices.Clone(door.Open), events.Admitted{Plan: events.DeriveID[events.PlanID]("o"), Kind: events.DeletionOfTenants, Expires: u.now, Owners: true})
+			u.put(events.TheOne(events.AggregateDoor), door)
+		}, event: (*under).ownersAdmitted},
+		"an owner's request that is none": {event: (*under).ownersAdmitted, want: "is no owner's request"},
+		"an owner's request that is not planned": {event: func(u *under) events.Event {
+			return u.atDoor(events.DoorAdmitted{Plan: events.DeriveID[events.PlanID]("o"), Kind: events.DeletionOfTenants, Expires: u.now.Add(time.Hour), Owners: true})
+		}, want: "is no owner's request"},
+		"an owner's request again": {given: func(u *under) {
+			u.owners(func(d *events.Deletion) { d.Confirmed.By = "user_1" })
+		}, event: (*under).ownersAdmitted, want: "was confirmed already"},
+		"confirmed and not admitted": {given: func(u *under) { u.owners(func(*events.Deletion) {}) }, event: func(u *under) events.Event {
+			return u.ofPlan(events.DeletionConfirmed{Owner: accountID(1), By: "user_1"})
+		}, want: "was not admitted as what it is"},
+		"an owner's request while halted": {given: func(u *under) { u.halt() }, event: func(u *under) events.Event {
+			plan := u.p.Deletion
+			plan.Owner = accountID(1)
+			return u.next(events.OfDeletion(events.DeriveID[events.PlanID]("o")), plan)
+		}, want: "deletions are halted"},
+		"an owner's request for too much": {event: func(u *under) events.Event {
+			plan := u.p.Deletion
+			plan.Owner = accountID(1)
+			return u.next(events.OfDeletion(events.DeriveID[events.PlanID]("o")), plan)
+		}, want: "may ask for one tenant of its own"},
 		"left": {event: func(u *under) events.Event {
 			return u.atDoor(events.DoorLeft{Plan: u.p.ID, Kind: events.DeletionOfTenants})
 		}},
@@ -413,31 +362,4 @@ func TestVouch(t *testing.T) {
 			}
 		})
 	}
-}
-
-// limit has a budget in force that the plan was not held against.
-func (u *under) limit(change func(*events.Budget)) {
-	u.t.Helper()
-	inForce, err := deletion.PolicyOf(u)
-	if err != nil {
-		u.t.Fatal(err)
-	}
-	change(&inForce.Policy.Budget)
-	u.put(events.TheOne(events.AggregatePolicy), inForce)
-}
-
-// waveAlone lets the first wave pass without its tombstones.
-func (u *under) waveAlone() { u.must(u.event(events.TheOne(events.AggregateDoor), u.wave(1))) }
-
-// passage changes what the door remembers of the last wave.
-func (u *under) passage(change func(*events.Passage)) {
-	door := u.door()
-	door.Recent = slices.Clone(door.Recent)
-	change(&door.Recent[len(door.Recent)-1])
-	u.put(events.TheOne(events.AggregateDoor), door)
-}
-
-// tombstone is that of a target of the plan.
-func (u *under) tombstone(target int) events.Event {
-	return u.next(events.OfTenant(u.p.Deletion.Targets[target].Tenant), events.TenantDeleted{})
 }

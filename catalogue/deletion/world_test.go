@@ -38,10 +38,12 @@ type world struct {
 	log      []events.Event
 	seen     map[events.EventID]bool
 
-	rehearsal events.DeletionRehearsed
-	recount   func(events.DeletionWaveChecked) events.DeletionWaveChecked
-	health    error
-	before    func(unit []events.Event) error // may refuse, or let things happen before, an append
+	rehearsal  events.DeletionRehearsed
+	rehearsing error // in place of a rehearsal
+	looked     int   // at tenants
+	recount    func(events.DeletionWaveChecked) events.DeletionWaveChecked
+	health     error
+	before     func(unit []events.Event) error // may refuse, or let things happen before, an append
 }
 
 const environment = people.Environment
@@ -57,7 +59,7 @@ func begin(t tester) *world {
 	w.engine = deletion.New(deletion.Config{
 		Service: w, Look: func(_ context.Context, f func(deletion.Lookup) error) error { return f(w) },
 		Rehearsal: func(context.Context, events.PlanID, events.DeletionPlanned) (events.DeletionRehearsed, error) {
-			return w.rehearsal, nil
+			return w.rehearsal, w.rehearsing
 		},
 		Recount: w.count, Check: func(context.Context, string, events.PlanID, int) error { return w.health },
 		Clock: func() time.Time { return w.now.Time() },
@@ -230,7 +232,12 @@ func (w *world) append(unit ...events.Event) error {
 func (w *world) State(about events.Aggregate) catalogue.State { return w.facts.State(about) }
 
 // Head is as in Lookup.
-func (w *world) Head(about events.Aggregate) (catalogue.Head, error) { return w.facts.Head(about) }
+func (w *world) Head(about events.Aggregate) (catalogue.Head, error) {
+	if about.Kind == events.AggregateTenant {
+		w.looked++
+	}
+	return w.facts.Head(about)
+}
 
 // AsOf is as in Lookup.
 func (w *world) AsOf() events.Seq { return w.seq }

@@ -283,7 +283,7 @@ func (a *API) DeletionWithdraw(ctx context.Context, who auth.Caller, req Deletio
 // deletion reads a plan as of the last event.
 func (a *API) deletion(ctx context.Context, who auth.Caller, id events.PlanID) (out Deletion, err error) {
 	err = a.sys.Look(ctx, func(look deletion.Lookup) error {
-		d, err := planOf(look, id)
+		d, err := deletion.PlanOf(look, id)
 		if err != nil {
 			return err
 		}

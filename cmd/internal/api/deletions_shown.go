@@ -10,7 +10,6 @@ import (
 	"tenantcatalogue/catalogue/deletion"
 	"tenantcatalogue/cmd/internal/auth"
 	"tenantcatalogue/events"
-	"tenantcatalogue/projectors/history"
 )
 
 // Deletion is a plan as its reviewers see it: what they need first before what was
@@ -222,55 +221,17 @@ func isOpen(look deletion.Heads, id events.PlanID) (bool, error) {
 	return slices.ContainsFunc(door.Open, func(a events.Admitted) bool { return a.Plan == id }), err
 }
 
-// planOf reads a plan.
-func planOf(look deletion.Heads, id events.PlanID) (events.Deletion, error) {
-	about := events.OfDeletion(id)
-	d, found, err := catalogue.Get[events.Deletion](look.State(about), events.Deletion{}.EntityKey())
-	if err == nil && !found {
-		err = catalogue.Refuse(catalogue.ErrNotFound, "list them: catalogue delete list", "there is no %s", id)
-	}
-	return d, err
-}
-
-// plans calls f for every plan, the newest first, until it gives false. A plan's id says
-// when it was made.
-func (a *API) plans(look deletion.Lookup, f func(events.PlanID, events.Deletion) bool) error {
-	var ids []events.PlanID
-	err := a.history(func(r *history.Reader) error {
-		return r.At(look.AsOf()).Aggregates(events.AggregateDeletion, func(about events.Aggregate) error {
-			ids = append(ids, about.Plan())
-			return nil
-		})
-	})
-	if err != nil {
-		return err
-	}
-	for _, id := range slices.Backward(ids) {
-		d, err := planOf(look, id)
-		if errors.Is(err, catalogue.ErrNotFound) {
-			continue // it was refused
-		}
-		if err != nil {
-			return err
-		}
-		if !f(id, d) {
-			return nil
-		}
-	}
-	return nil
-}
-
 // lookedBack is how many plans are gone through for the last one of an author.
 const lookedBack = 200
 
 // lastOf is the plan that the author of a plan has made before, if it is not long ago.
 func (a *API) lastOf(look deletion.Lookup, id events.PlanID, d events.Deletion) (last *LastPlan, err error) {
 	seen := 0
-	err = a.plans(look, func(other events.PlanID, was events.Deletion) bool {
+	err = a.sys.Plans(look, func(other events.PlanID, was events.Deletion, unreadable error) bool {
 		if seen++; seen > lookedBack {
 			return false
 		}
-		if other == id || was.Plan.Author != d.Plan.Author || was.Planned.Seq > d.Planned.Seq {
+		if other == id || unreadable != nil || was.Plan.Author != d.Plan.Author || was.Planned.Seq > d.Planned.Seq {
 			return true
 		}
 		last = &LastPlan{
@@ -333,7 +294,7 @@ func (a *API) DeletionList(ctx context.Context, who auth.Caller, req DeletionLis
 	out.Deletions = []DeletionLine{}
 	err = a.sys.Look(ctx, func(look deletion.Lookup) error {
 		var failed error
-		err := a.plans(look, func(id events.PlanID, d events.Deletion) bool {
+		err := a.sys.Plans(look, func(id events.PlanID, d events.Deletion, unreadable error) bool {
 			if out.More = len(out.Deletions) == n; out.More {
 				return false
 			}
@@ -341,7 +302,11 @@ func (a *API) DeletionList(ctx context.Context, who auth.Caller, req DeletionLis
 				ID: id, Kind: d.Plan.Kind, Targets: len(d.Plan.Targets), Author: d.Plan.Author, Supplier: d.Plan.Supplier, Owner: d.Plan.Owner,
 				Reason: d.Plan.Reason, Planned: d.Planned.Time, Expires: d.Plan.Expires,
 			}
-			line.Standing, failed = a.standing(look, who, id, d)
+			if unreadable != nil {
+				line.Standing = Standing{State: StateDead, Why: unreadable.Error()}
+			} else {
+				line.Standing, failed = a.standing(look, who, id, d)
+			}
 			out.Deletions = append(out.Deletions, line)
 			return failed == nil
 		})

@@ -10,21 +10,50 @@ import (
 	"tenantcatalogue/catalogue/deletion"
 	"tenantcatalogue/events"
 	"tenantcatalogue/projectors/history"
+	"tenantcatalogue/projectors/viewdb"
 )
 
 const (
 	// executeEvery is how often it is looked what deletions are to be gone on with.
 	executeEvery = time.Second
+	// lookAgain is how long at most what has failed is left alone, and what nobody has
+	// started yet.
+	lookAgain = time.Minute
 	// tickEvery is how often time is marked, often enough that a tick may fail.
 	tickEvery = catalogue.TickEvery / 2
 )
 
-// executor goes on with what was started, and marks that time passes. All it goes by
-// stands in the log, so that it goes on after a crash as it would have.
+// executor goes on with what was started and with what owners have confirmed, and marks that
+// time passes. All it goes by stands in the log, so that it goes on after a crash as it would
+// have.
 type executor struct {
 	*System
 	engine  *deletion.Engine
-	pending map[events.PlanID]bool // plans that have not ended; nil: not looked for yet
+	pending map[events.PlanID]turn // plans that have not ended; nil: not looked for yet
+	failed  pause                  // of looking for them
+}
+
+// turn is when there may be something to do about a plan: when it has waited, or when
+// something was appended that it is held against.
+type turn struct {
+	pause
+	seen events.Seq // the last event when it was looked at
+}
+
+// pause is how long something is left alone. A clock that is put back does not make it longer.
+type pause struct {
+	since events.Time
+	wait  time.Duration
+}
+
+func (p pause) over(now events.Time) bool {
+	waited := now.Sub(p.since)
+	return waited >= p.wait || waited < 0
+}
+
+// longer is the pause after a failure that follows this one.
+func (p pause) longer(now events.Time) pause {
+	return pause{now, min(max(2*p.wait, executeEvery), lookAgain)}
 }
 
 func (s *System) startDeletions(ctx context.Context, cfg Config) error {
@@ -55,26 +84,33 @@ func (s *System) PauseDeletions() (release func()) {
 	}
 }
 
-// goOn marks the time and does what comes next of every plan. What fails is tried again
-// at the next call.
+// goOn marks the time and does what comes next of every plan whose turn it is. What fails is
+// tried again in a while.
 func (x *executor) goOn(ctx context.Context) {
 	if !x.executing.TryLock() {
 		return
 	}
 	defer x.executing.Unlock()
-	due, err := x.look(ctx)
-	if err == nil && due {
-		err = x.engine.Tick(ctx)
+	if !x.failed.over(x.Now()) {
+		return
 	}
+	due, seen, err := x.look(ctx)
 	if err != nil {
+		x.failed = x.failed.longer(x.Now())
 		x.complain(ctx, err, "deletions cannot be looked after")
 		return
 	}
-	for id := range x.pending {
-		if done, err := x.finish(ctx, id); err != nil {
+	x.failed = pause{}
+	for _, id := range due {
+		wait, done, err := x.finish(ctx, id)
+		switch {
+		case err != nil:
+			x.pending[id] = turn{x.pending[id].longer(x.Now()), seen}
 			x.complain(ctx, err, "a deletion does not go on")
-		} else if done {
+		case done:
 			delete(x.pending, id)
+		default:
+			x.pending[id] = turn{pause{x.Now(), wait}, seen}
 		}
 	}
 }
@@ -85,9 +121,10 @@ func (x *executor) complain(ctx context.Context, err error, what string) {
 	}
 }
 
-// look finds what is to be gone on with, and tells whether time is to be marked: before
-// there is a policy nothing is counted by it.
-func (x *executor) look(ctx context.Context) (tick bool, err error) {
+// look finds the plans whose turn it is, as of an event, and marks the time when it is due:
+// before there is a policy nothing is counted by it.
+func (x *executor) look(ctx context.Context) (due []events.PlanID, seen events.Seq, err error) {
+	tick := false
 	err = x.Look(ctx, func(look deletion.Lookup) error {
 		if x.pending == nil {
 			if err := x.find(look); err != nil {
@@ -99,7 +136,13 @@ func (x *executor) look(ctx context.Context) (tick bool, err error) {
 			return err
 		}
 		for _, open := range door.Open {
-			x.pending[open.Plan] = true
+			if _, known := x.pending[open.Plan]; !known {
+				x.pending[open.Plan] = turn{}
+			}
+		}
+		seen = look.AsOf()
+		if due, err = x.due(seen); err != nil {
+			return err
 		}
 		policy, err := deletion.PolicyOf(look)
 		if err != nil {
@@ -109,20 +152,49 @@ func (x *executor) look(ctx context.Context) (tick bool, err error) {
 		tick = policy.Version > 0 && x.Now() >= clock.Last.Add(tickEvery)
 		return err
 	})
-	return tick, err
+	if err == nil && tick {
+		err = x.engine.Tick(ctx)
+	}
+	return due, seen, err
 }
 
-// find lists the plans that had not ended when the catalogue was started.
-func (x *executor) find(look deletion.Lookup) error {
-	pending := map[events.PlanID]bool{}
-	err := history.View(x.History, func(r *history.Reader) error {
-		return r.At(look.AsOf()).Aggregates(events.AggregateDeletion, func(about events.Aggregate) error {
-			d, found, err := catalogue.Get[events.Deletion](look.State(about), events.Deletion{}.EntityKey())
-			if found && d.Ended.IsZero() {
-				pending[about.Plan()] = true
+// due lists the plans whose turn it is as of an event.
+func (x *executor) due(upTo events.Seq) (list []events.PlanID, err error) {
+	err = history.View(x.History, func(r *history.Reader) error {
+		for id, turn := range x.pending {
+			is := turn.over(x.Now())
+			for _, about := range []events.Aggregate{
+				events.TheOne(events.AggregateDoor), events.TheOne(events.AggregatePolicy), events.OfDeletion(id),
+			} {
+				if is {
+					break
+				}
+				err := r.Lend(about, turn.seen, upTo, func(events.Stored) error {
+					is = true
+					return viewdb.ErrStop
+				})
+				if err != nil {
+					return err
+				}
 			}
-			return err
-		})
+			if is {
+				list = append(list, id)
+			}
+		}
+		return nil
+	})
+	return list, err
+}
+
+// find lists the plans that had not ended when the catalogue was started. What an owner has
+// yet to confirm comes to the door first.
+func (x *executor) find(look deletion.Lookup) error {
+	pending := map[events.PlanID]turn{}
+	err := x.Plans(look, func(id events.PlanID, d events.Deletion, unreadable error) bool {
+		if unreadable == nil && d.Ended.IsZero() && !deletion.Unconfirmed(d) {
+			pending[id] = turn{}
+		}
+		return true
 	})
 	if err == nil {
 		x.pending = pending
@@ -130,18 +202,16 @@ func (x *executor) find(look deletion.Lookup) error {
 	return err
 }
 
-// finish goes as far with a plan as it goes now, and tells whether there is nothing left
-// to do.
-func (x *executor) finish(ctx context.Context, id events.PlanID) (done bool, err error) {
+// finish goes as far with a plan as it goes now, and tells how long there is nothing to do,
+// or that there is nothing left.
+func (x *executor) finish(ctx context.Context, id events.PlanID) (wait time.Duration, done bool, err error) {
 	for {
 		step, err := x.engine.Step(ctx, id)
 		switch {
 		case errors.Is(err, deletion.ErrNotStarted):
-			return true, nil // it is found again as long as it is open
-		case err != nil || step.Done:
-			return step.Done, err
-		case step.Wait > 0:
-			return false, nil
+			return lookAgain, false, nil
+		case err != nil || step.Done || step.Wait > 0:
+			return step.Wait, step.Done, err
 		}
 	}
 }

@@ -24,7 +24,7 @@ const (
 type endpoint struct {
 	subject string
 	slow    bool // may take as long as it takes
-	urgent  bool // is worked on however much else is
+	urgent  bool // has slots of its own
 	handle  func(ctx context.Context, who auth.Caller, r micro.Request) (reply, error)
 }
 

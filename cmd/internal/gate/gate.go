@@ -49,6 +49,8 @@ const (
 	// atOnce is how many requests are worked on at the same time; more wait in
 	// the connection's buffer.
 	atOnce = 256
+	// urgentAtOnce is how many halts are, besides.
+	urgentAtOnce = 64
 	// requestTime is how long a service's request may take. Operators' requests
 	// take as long as they take.
 	requestTime = 30 * time.Second
@@ -61,6 +63,7 @@ type Gate struct {
 	ctx     context.Context //nolint:containedctx // of all requests; it ends when the Gate does
 	cancel  context.CancelFunc
 	slots   chan struct{}
+	urgent  chan struct{} // slots of halts, which nothing else takes
 	closed  chan struct{} // the connection is
 
 	mu      sync.RWMutex // guards closing against a request that begins
@@ -70,7 +73,7 @@ type Gate struct {
 
 // Open starts to answer requests. They end with ctx, or with Close.
 func Open(ctx context.Context, cfg Config) (*Gate, error) {
-	g := &Gate{cfg: cfg, slots: make(chan struct{}, atOnce), closed: make(chan struct{})}
+	g := &Gate{cfg: cfg, slots: make(chan struct{}, atOnce), urgent: make(chan struct{}, urgentAtOnce), closed: make(chan struct{})}
 	g.ctx, g.cancel = context.WithCancel(context.WithoutCancel(ctx))
 	cfg.Conn.SetClosedHandler(func(*nats.Conn) { close(g.closed) })
 	var err error
@@ -99,8 +102,8 @@ func Open(ctx context.Context, cfg Config) (*Gate, error) {
 }
 
 // take begins to work on a request, or refuses it. It blocks while as many as
-// may be are worked on; micro's subscription is the queue then. What is urgent does not
-// wait.
+// may be are worked on; micro's subscription is the queue then. What is urgent waits for
+// what is urgent, too, and for nothing else.
 func (g *Gate) take(e endpoint, r micro.Request) {
 	g.mu.RLock()
 	defer g.mu.RUnlock()
@@ -108,13 +111,13 @@ func (g *Gate) take(e endpoint, r micro.Request) {
 		g.answer(e, r, time.Now(), nil, catalogue.ErrStopped)
 		return
 	}
-	if !e.urgent {
-		g.slots <- struct{}{}
+	slots := g.slots
+	if e.urgent {
+		slots = g.urgent
 	}
+	slots <- struct{}{}
 	g.working.Go(func() {
-		if !e.urgent {
-			defer func() { <-g.slots }()
-		}
+		defer func() { <-slots }()
 		began := time.Now()
 		out, err := g.work(e, r)
 		g.answer(e, r, began, out, err)

@@ -58,14 +58,6 @@ func (s *Server) deletions(r *request) (answer, error) {
 	return ok(s.cfg.API.DeletionList(r.Context(), r.who, in))
 }
 
-// planNamed reads which plan is meant; there is nothing else to say.
-func planNamed(r *request) (in api.DeletionRequest, err error) {
-	if in.Plan, err = pathID[events.PlanID](r); err != nil {
-		return in, err
-	}
-	return in, r.noQuery()
-}
-
 // approval is the body of a request that brings one.
 type approval struct {
 	Approval events.Approval `json:"approval"`
@@ -73,7 +65,7 @@ type approval struct {
 
 // ofPlan answers a request in JSON about the plan that is named in its path.
 func ofPlan[In, Out any](r *request, do func(api.DeletionRequest, In) (Out, error)) (answer, error) {
-	plan, err := planNamed(r)
+	id, err := named[events.PlanID](r)
 	if err != nil {
 		return answer{}, err
 	}
@@ -81,16 +73,16 @@ func ofPlan[In, Out any](r *request, do func(api.DeletionRequest, In) (Out, erro
 	if err != nil {
 		return answer{}, err
 	}
-	return ok(do(plan, in))
+	return ok(do(api.DeletionRequest{Plan: id}, in))
 }
 
 // deletion shows a plan as its reviewers see it.
 func (s *Server) deletion(r *request) (answer, error) {
-	in, err := planNamed(r)
+	id, err := named[events.PlanID](r)
 	if err != nil {
 		return answer{}, err
 	}
-	return ok(s.cfg.API.DeletionShow(r.Context(), r.who, in))
+	return ok(s.cfg.API.DeletionShow(r.Context(), r.who, api.DeletionRequest{Plan: id}))
 }
 
 // approveDeletion records an approval.
@@ -113,16 +105,17 @@ func (s *Server) confirmDeletion(r *request) (answer, error) {
 
 // rehearseDeletion rehearses a plan. It goes on when the client has gone.
 func (s *Server) rehearseDeletion(r *request) (answer, error) {
-	in, err := planNamed(r)
+	id, err := named[events.PlanID](r)
 	if err != nil {
 		return answer{}, err
 	}
+	in := api.DeletionRequest{Plan: id}
 	// What is not there is said at once, also to who does not wait.
 	now, err := s.cfg.API.DeletionShow(r.Context(), r.who, in)
 	if err != nil {
 		return answer{}, err
 	}
-	rehearsal, err := s.rehearsals.join(s.work, in.Plan.String(), func(ctx context.Context) (api.Deletion, error) {
+	rehearsal, err := s.rehearsals.join(s.work, id.String(), func(ctx context.Context) (api.Deletion, error) {
 		return s.cfg.API.DeletionRehearse(ctx, r.who, in)
 	})
 	if err != nil {
@@ -131,16 +124,16 @@ func (s *Server) rehearseDeletion(r *request) (answer, error) {
 	if s.await(r, rehearsal.done) {
 		return ok(rehearsal.value, rehearsal.err)
 	}
-	return accepted(deletionPath(in.Plan), now), nil
+	return accepted(deletionPath(id), now), nil
 }
 
 // runDeletion lets a plan go on, which it then does by itself.
 func (s *Server) runDeletion(r *request) (answer, error) {
-	in, err := planNamed(r)
+	id, err := named[events.PlanID](r)
 	if err != nil {
 		return answer{}, err
 	}
-	return ok(s.cfg.API.DeletionRun(r.Context(), r.who, in))
+	return ok(s.cfg.API.DeletionRun(r.Context(), r.who, api.DeletionRequest{Plan: id}))
 }
 
 // withdrawDeletion ends a plan.

@@ -100,7 +100,7 @@ func TestDeletion(t *testing.T) {
 		d.ToSign.Sentence != "DELETE 2 TENANTS, 0 APPS WITH THEM IN TEST" || len(d.Largest) != 2 || d.Last != nil {
 		t.Errorf("%s: %+v", answer.Header, d)
 	}
-	if !strings.Contains(d.Waits, "has no rehearsal") {
+	if !strings.Contains(d.Waits, "has 0 of 1 approvals") {
 		t.Errorf("it waits for %q", d.Waits)
 	}
 	approve := func(person string) reply {

@@ -152,6 +152,17 @@ func pathID[T any, P interface {
 	return id, nil
 }
 
+// named reads what is meant, when there is nothing else to say.
+func named[T any, P interface {
+	*T
+	encoding.TextUnmarshaler
+}](r *request) (id T, err error) {
+	if id, err = pathID[T, P](r); err != nil {
+		return id, err
+	}
+	return id, r.noQuery()
+}
+
 // mediaType is the request's content type; encodings are refused.
 func (r *request) mediaType() (string, error) {
 	if encoded := r.Header.Get("Content-Encoding"); encoded != "" && encoded != "identity" {

@@ -41,44 +41,37 @@ func (s *Server) restores(r *request) (answer, error) {
 	return ok(s.cfg.API.RestoreList(r.Context(), r.who))
 }
 
-// named reads which restoration is meant; there is nothing else to say.
-func named(r *request) (in api.RestoreRequest, err error) {
-	if in.Restoration, err = pathID[events.RestoreID](r); err != nil {
-		return in, err
-	}
-	return in, r.noQuery()
-}
-
 // restoration tells where a restoration stands.
 func (s *Server) restoration(r *request) (answer, error) {
-	in, err := named(r)
+	id, err := named[events.RestoreID](r)
 	if err != nil {
 		return answer{}, err
 	}
-	return ok(s.cfg.API.RestoreStatus(r.Context(), r.who, in))
+	return ok(s.cfg.API.RestoreStatus(r.Context(), r.who, api.RestoreRequest{Restoration: id}))
 }
 
 // certificate gives the proof of a restoration.
 func (s *Server) certificate(r *request) (answer, error) {
-	in, err := named(r)
+	id, err := named[events.RestoreID](r)
 	if err != nil {
 		return answer{}, err
 	}
-	return ok(s.cfg.API.RestoreCertificate(r.Context(), r.who, in))
+	return ok(s.cfg.API.RestoreCertificate(r.Context(), r.who, api.RestoreRequest{Restoration: id}))
 }
 
 // applyRestore applies a plan. It goes on when the client has gone.
 func (s *Server) applyRestore(r *request) (answer, error) {
-	in, err := named(r)
+	id, err := named[events.RestoreID](r)
 	if err != nil {
 		return answer{}, err
 	}
+	in := api.RestoreRequest{Restoration: id}
 	// What is not there is said at once, also to who does not wait.
 	status, err := s.cfg.API.RestoreStatus(r.Context(), r.who, in)
 	if err != nil {
 		return answer{}, err
 	}
-	apply, err := s.applies.join(s.work, in.Restoration.String(), func(ctx context.Context) (restore.Status, error) {
+	apply, err := s.applies.join(s.work, id.String(), func(ctx context.Context) (restore.Status, error) {
 		return s.cfg.API.RestoreApply(ctx, r.who, in)
 	})
 	if err != nil {
@@ -87,7 +80,7 @@ func (s *Server) applyRestore(r *request) (answer, error) {
 	if s.await(r, apply.done) {
 		return ok(apply.value, apply.err)
 	}
-	return accepted(restorePath(in.Restoration), status), nil
+	return accepted(restorePath(id), status), nil
 }
 
 // await waits for work, unless the client said not to, and as long as patience
