@@ -25,6 +25,10 @@
 // each wave passes there, a halt shuts it. Every one of these expects the last event on
 // that subject, so a wave whose executor has not seen a halt is refused by the log.
 //
+// An owner's own request is a plan of one target. Whoever asks for it takes no place; when
+// the owner confirms it, with the portal's key, it is admitted under a budget of its own,
+// and goes on by itself: nobody approves, rehearses or starts it.
+//
 // # Time
 //
 // What makes the rules laxer with time (a delay, a bake, the window of a budget) is
