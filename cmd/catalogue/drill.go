@@ -11,7 +11,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"tenantcatalogue/cmd/internal/api"
 	"tenantcatalogue/cmd/internal/daemon"
 	"tenantcatalogue/events"
 	"tenantcatalogue/projectors/tenants"
@@ -70,7 +69,16 @@ func (a *app) runDrill(ctx context.Context, cfg drill.Config, data string) (err 
 		return err
 	}
 	defer func() { err = errors.Join(err, stop(context.WithoutCancel(ctx))) }()
-	service, err := api.New(sys)
+	files, err := os.MkdirTemp("", "catalogue-drill-")
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(files)) }()
+	who, err := newOperator(ctx, sys, url, files)
+	if err != nil {
+		return err
+	}
+	author, err := readKey(who.key)
 	if err != nil {
 		return err
 	}
@@ -78,7 +86,7 @@ func (a *app) runDrill(ctx context.Context, cfg drill.Config, data string) (err 
 	report, err := drill.Run(ctx, drill.System{
 		Service: sys.Service, Runner: sys.Runner, Engine: sys.Restorer(), Log: sys.Log,
 		Clock: clock, Tenants: sys.Homes[tenants.Name], Deletions: sys.Deletions(),
-		Paths: drillPaths{sys: sys, api: service, url: url}.list(),
+		Doors: who.doors(), Paths: who.paths(), Author: author,
 	}, cfg, drill.Tell{Line: p.line, Progress: p.at})
 	p.clear()
 	if err != nil && !errors.Is(err, drill.ErrFailed) {
@@ -105,7 +113,7 @@ func drillTable(w *tabwriter.Writer, r drill.Report) {
 	row := func(what, format string, args ...any) { row(w, what, fmt.Sprintf(format, args...)) }
 	row("catalogue", "%d tenants, %d events", r.Tenants, r.EventsBefore)
 	for _, refusal := range r.Refusals {
-		row("refused", "%s: %d tried, %d tombstones", refusal.Path, refusal.Attempted, refusal.Tombstones)
+		row("refused", "%s: %d tried, %d tombstones, %s", refusal.Path, refusal.Attempted, refusal.Tombstones, refusal.Code)
 	}
 	row("right run", "%s removed the app from %d tenants", r.RightRun.ID, r.RightRun.AppsUninstalled)
 	row("wrong run", "%s put %d tenants of %d customers, %d active users, out of service and deleted %d, events %d to %d, in %.0f minutes", r.BadRun.ID,

@@ -3,46 +3,43 @@ package main
 import (
 	"bytes"
 	"context"
-	"errors"
+	"encoding/json"
 	"fmt"
-	"io"
 	"net/http"
+	"strconv"
 
 	"tenantcatalogue/catalogue/client"
 	"tenantcatalogue/catalogue/deletion"
 	"tenantcatalogue/cmd/internal/api"
-	"tenantcatalogue/cmd/internal/auth"
-	"tenantcatalogue/cmd/internal/daemon"
 	"tenantcatalogue/events"
 	"tenantcatalogue/replay/drill"
 )
 
-// drillPaths are the ways into a catalogue beside plans, each with the operators' own
-// credential.
-type drillPaths struct {
-	sys *daemon.System
-	api *api.API
-	url string // of the server on HTTP
-}
-
-func (p drillPaths) list() []drill.Path {
+// paths are the ways into the catalogue beside plans.
+func (o *operator) paths() []drill.Path {
+	const byWaves = "tenant.deleted.v1 is written by a plan's wave and by nothing else"
 	return []drill.Path{
-		{Name: "events over NATS", Try: p.overNATS},
-		{Name: "events over HTTP", Try: p.overHTTP},
-		{Name: "import of events", Try: func(ctx context.Context, list []deletion.Asked) (int, error) { return p.byImport(ctx, list, 0) }},
-		{Name: "import of a log that goes on from this one", Try: func(ctx context.Context, list []deletion.Asked) (int, error) {
-			head, err := p.sys.Log.Head(ctx)
-			if err != nil {
-				return 0, err
-			}
-			return p.byImport(ctx, list, head)
+		{Name: "events over NATS", Code: string(client.ErrForbidden), Why: byWaves, Try: o.eventsOverNATS},
+		{Name: "events over HTTP", Code: strconv.Itoa(http.StatusForbidden), Why: byWaves, Try: o.eventsOverHTTP},
+		{Name: "import of events", Code: exited(exitRefused), Why: byWaves, Try: func(ctx context.Context, list []deletion.Asked, heard func(int, drill.Answer)) error {
+			return o.importEvents(ctx, list, 0, heard)
 		}},
+		{
+			Name: "import of a log that goes on from this one", Code: exited(exitRefused), Why: "tenant.deleted.v1 goes into an empty one only",
+			Try: func(ctx context.Context, list []deletion.Asked, heard func(int, drill.Answer)) error {
+				head, err := o.sys.Log.Head(ctx)
+				if err != nil {
+					return err
+				}
+				return o.importEvents(ctx, list, head, heard)
+			},
+		},
 	}
 }
 
 // tombstones makes the events that would delete the tenants of a list: those of a plan
 // that nobody has made.
-func (p drillPaths) tombstones(list []deletion.Asked) ([]events.Event, error) {
+func (o *operator) tombstones(list []deletion.Asked) ([]events.Event, error) {
 	plan := events.DeletionPlanned{Kind: events.DeletionOfTenants, Reason: "the app is part of the product now"}
 	for _, asked := range list {
 		id, err := events.ParseID[events.TenantID](asked.ID)
@@ -54,95 +51,81 @@ func (p drillPaths) tombstones(list []deletion.Asked) ([]events.Event, error) {
 	out := deletion.Tombstones(plan)
 	for i := range out {
 		out[i].ID, out[i].Source = events.DeriveID[events.EventID](out[i].About.String(), "past the door"), source
-		out[i].Time, out[i].Actor = p.sys.Now(), "user_campaign"
+		out[i].Time, out[i].Actor = o.sys.Now(), "user_campaign"
 	}
 	return out, nil
 }
 
-func (p drillPaths) overNATS(ctx context.Context, list []deletion.Asked) (int, error) {
-	all, err := p.tombstones(list)
+// eventsOverNATS publishes them in one call, of which each has its own verdict.
+func (o *operator) eventsOverNATS(ctx context.Context, list []deletion.Asked, heard func(int, drill.Answer)) error {
+	all, err := o.tombstones(list)
 	if err != nil {
-		return 0, err
+		return err
 	}
-	c, err := client.Connect(client.Options{URL: p.sys.Bus.URL(), Name: "drill", User: p.sys.Admin.User, Password: p.sys.Admin.Password})
+	c, err := client.Connect(client.Options{URL: o.sys.Bus.URL(), Name: "drill", User: o.sys.Admin.User, Password: o.sys.Admin.Password})
 	if err != nil {
-		return 0, err
+		return err
 	}
 	defer c.Close()
 	verdicts, err := c.PublishBatch(ctx, all)
 	for _, v := range verdicts {
-		if v.Error == nil {
-			return len(verdicts), nil // it was taken
+		answer := drill.Answer{Code: "published"}
+		if v.Error != nil {
+			answer = drill.Answer{Code: string(v.Error.Code), Text: v.Error.Error()}
 		}
-		err = v.Error
-	}
-	return len(all), err
-}
-
-func (p drillPaths) overHTTP(ctx context.Context, list []deletion.Asked) (n int, err error) {
-	all, err := p.tombstones(list)
-	if err != nil {
-		return 0, err
-	}
-	for _, e := range all {
-		if err = p.post(ctx, e); err == nil {
-			return n, nil
-		}
-		n++
-	}
-	return n, err
-}
-
-// post publishes one event.
-func (p drillPaths) post(ctx context.Context, e events.Event) (err error) {
-	raw, err := events.MarshalCloudEvent(e)
-	if err != nil {
-		return err
-	}
-	r, err := http.NewRequestWithContext(ctx, http.MethodPost, p.url+"/v1/events", bytes.NewReader(raw))
-	if err != nil {
-		return err
-	}
-	r.Header.Set("Content-Type", "application/cloudevents+json")
-	r.SetBasicAuth(p.sys.Admin.User, p.sys.Admin.Password)
-	answer, err := http.DefaultClient.Do(r)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, answer.Body.Close()) }()
-	body, err := io.ReadAll(io.LimitReader(answer.Body, 1<<16))
-	if err == nil && answer.StatusCode >= http.StatusBadRequest {
-		err = fmt.Errorf("%s: %s", answer.Status, body)
+		heard(1, answer)
 	}
 	return err
 }
 
-// byImport imports a file of events; after, when it is not 0, makes a log of them that
-// goes on there.
-func (p drillPaths) byImport(ctx context.Context, list []deletion.Asked, after events.Seq) (int, error) {
-	all, err := p.tombstones(list)
+// eventsOverHTTP publishes them one by one.
+func (o *operator) eventsOverHTTP(ctx context.Context, list []deletion.Asked, heard func(int, drill.Answer)) error {
+	all, err := o.tombstones(list)
 	if err != nil {
-		return 0, err
+		return err
 	}
-	var file bytes.Buffer
+	for _, e := range all {
+		raw, err := events.MarshalCloudEvent(e)
+		if err != nil {
+			return err
+		}
+		answer, _, err := o.post(ctx, "/v1/events", "application/cloudevents+json", raw)
+		if err != nil {
+			return err
+		}
+		heard(1, answer)
+	}
+	return nil
+}
+
+// importEvents imports a file of them by command; after, when it is not 0, makes a log of
+// them that goes on there.
+func (o *operator) importEvents(ctx context.Context, list []deletion.Asked, after events.Seq, heard func(int, drill.Answer)) error {
+	all, err := o.tombstones(list)
+	if err != nil {
+		return err
+	}
+	var raw bytes.Buffer
 	for i, e := range all {
 		if after > 0 {
 			e.Seq, e.RecordedTime, e.Via = after+events.Seq(i)+1, e.Time, "provisioning"
 		}
-		raw, err := events.MarshalCloudEvent(e)
+		line, err := events.MarshalCloudEvent(e)
 		if err != nil {
-			return 0, err
+			return err
 		}
-		file.Write(append(raw, '\n'))
+		raw.Write(append(line, '\n'))
 	}
-	who := auth.Caller{Name: p.sys.Admin.User, Operator: true}
-	sent, err := p.api.ImportSend(ctx, who, api.ImportSendRequest{Data: file.Bytes()})
+	file, err := o.file("events.ndjson", raw.Bytes())
 	if err != nil {
-		return 0, err
+		return err
 	}
-	report, err := p.api.ImportRun(ctx, who, api.ImportRunRequest{Import: sent.Import})
-	if err == nil && report.Faults > 0 {
-		err = fmt.Errorf("%d of %d lines are refused: %w", report.Faults, len(all), report.Refused[0].Error)
+	done := o.run(ctx, "import", file, "--data", o.data)
+	answer := drill.Answer{Code: exited(done.code), Text: done.said}
+	var report api.ImportReport
+	if err := json.Unmarshal([]byte(done.out), &report); err == nil && len(report.Refused) > 0 {
+		answer.Text = fmt.Sprintf("%d of %d lines are refused: %v", report.Faults, report.Lines, report.Refused[0].Error)
 	}
-	return len(all), err
+	heard(report.Faults, answer)
+	return nil
 }

@@ -9,7 +9,6 @@ import (
 	"os"
 	"strings"
 	"text/tabwriter"
-	"time"
 
 	"github.com/spf13/cobra"
 	"go.yaml.in/yaml/v3"
@@ -154,7 +153,7 @@ func (a *app) propose(ctx context.Context, r *remote, p proposing, before events
 		if err != nil {
 			return err
 		}
-		proposed.Signed.Issued = events.TimeOf(time.Now())
+		proposed.Signed.Issued = events.TimeOf(a.clock())
 		if proposed.Signed, err = deletion.SignPolicy(key, proposed); err != nil {
 			return err
 		}

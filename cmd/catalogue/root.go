@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"io"
+	"time"
 
 	"github.com/spf13/cobra"
 )
@@ -17,18 +18,23 @@ type Streams struct {
 // app is what every command shares.
 type app struct {
 	Streams
+	clock   func() time.Time // when a person signs
 	output  string // -o
 	running bool   // the command line was understood, a command runs
 }
 
 // Main runs one command line and gives the exit code.
 func Main(ctx context.Context, args []string, streams Streams) int {
-	a := &app{Streams: streams}
+	a := &app{Streams: streams, clock: time.Now}
+	return a.run(ctx, args)
+}
+
+func (a *app) run(ctx context.Context, args []string) int {
 	root := a.root() //nolint:contextcheck // a command gets its context when it runs
 	root.SetArgs(args)
-	root.SetIn(streams.In)
-	root.SetOut(streams.Out)
-	root.SetErr(streams.Err)
+	root.SetIn(a.In)
+	root.SetOut(a.Out)
+	root.SetErr(a.Err)
 	err := root.ExecuteContext(ctx)
 	if err != nil && !a.running {
 		err = usage(err) // cobra did not get past the command line

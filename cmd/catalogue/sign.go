@@ -63,7 +63,7 @@ func (a *app) sign(s signer, what api.ToSign, hash []byte, sentence string) (out
 	}
 	nonce := make([]byte, 16)
 	_, _ = rand.Read(nonce) // it never fails
-	now := events.TimeOf(time.Now())
+	now := events.TimeOf(a.clock())
 	return deletion.Sign(key, what.Environment, what.Action, events.Approval{
 		Hash: hash, Person: s.person, Nonce: nonce, Issued: now, Expires: now.Add(what.Life.Duration()),
 		FirstWave: what.FirstWave, LastWave: what.LastWave, Sentence: sentence,
@@ -93,7 +93,7 @@ func (a *app) signAsk(ctx context.Context, r *remote, path string, req api.Delet
 	if req.ID, err = events.NewID[events.PlanID](uuid.NewV7); err != nil {
 		return req, err
 	}
-	req.Signed.Issued = events.TimeOf(time.Now())
+	req.Signed.Issued = events.TimeOf(a.clock())
 	req.Signed, err = deletion.SignAsk(key, policies.InForce.Policy.Environment, req.Ask(""))
 	return req, err
 }

@@ -12,6 +12,7 @@ package drill
 
 import (
 	"context"
+	"crypto/ed25519"
 	"errors"
 	"fmt"
 	"time"
@@ -33,12 +34,13 @@ var ErrFailed = errors.New("the drill failed")
 // The figures of the review.
 const (
 	DefaultTenants = 20000
-	DefaultDeleted = 883 // in the wrong run
-	ownersOf883    = 775 // accounts that owned them
-	rightRun       = 30  // tenants of the right run
-	ownerDeletions = 5   // tenants that their owners deleted in the same minutes
-	haltedWithin   = 11  // tenants are gone at most when a health check is bad
-	changesBetween = 42  // changes of later-deleted tenants between the cut and their deletion
+	DefaultDeleted = 883                             // in the wrong run
+	ownersOf883    = 775                             // accounts that owned them
+	rightRun       = 30                              // tenants of the right run
+	ownerDeletions = 5                               // tenants that their owners deleted in the same minutes
+	spare          = 2 * (rightRun + ownerDeletions) // tenants beside the wrong run's, at least
+	haltedWithin   = 11                              // tenants are gone at most when a health check is bad
+	changesBetween = 42                              // changes of later-deleted tenants between the cut and their deletion
 )
 
 // The instants of the review, UTC, and what must have come before.
@@ -56,6 +58,7 @@ var (
 
 const (
 	outOfServiceTime = 23 * time.Minute // the wrong run takes to put its tenants out of service
+	outOfService     = 37 * time.Minute // each is, at least, before it is deleted
 	wrongRunTime     = 23 * time.Minute // and to delete them
 )
 
@@ -74,7 +77,9 @@ type System struct {
 	}
 	Clock     *Clock
 	Deletions *deletion.Engine
-	Paths     []Path // on which the wrong list is tried, beside plans
+	Doors     []Door             // for plans
+	Paths     []Path             // on which the wrong list is tried, beside plans
+	Author    ed25519.PrivateKey // signs plans and policies
 	// Tenants is the home of the tenants view.
 	Tenants *viewdb.Home
 }
@@ -94,7 +99,7 @@ func (c Config) Validate() error {
 	if c.Deleted < 1 {
 		errs = append(errs, fmt.Errorf("deleted is %d; at least 1 tenant must go", c.Deleted))
 	}
-	if spare := 2 * (rightRun + ownerDeletions); c.Tenants < c.Deleted+spare {
+	if c.Tenants < c.Deleted+spare {
 		errs = append(errs, fmt.Errorf("tenants is %d; with %d deleted at least %d are needed", c.Tenants, c.Deleted, c.Deleted+spare))
 	}
 	if c.Mode != events.Rewind && c.Mode != events.Undo {
@@ -132,6 +137,7 @@ type RightRun struct {
 type BadRun struct {
 	ID             events.RunID `json:"id"`
 	OutOfService   int          `json:"tenants_out_of_service"`
+	Waited         float64      `json:"minutes_out_of_service"` // before it was deleted: the tenant that was so for the shortest time
 	TenantsDeleted int          `json:"tenants_deleted"`
 	Accounts       int          `json:"accounts"`
 	ActiveUsers    uint64       `json:"active_users"`
@@ -149,6 +155,7 @@ type Restoration struct {
 	CutSeq    events.Seq              `json:"cut_seq"`
 	Planned   int                     `json:"planned"`
 	Restored  int                     `json:"restored"`
+	InService int                     `json:"in_service"` // of the wrong run's tenants, afterwards
 	Failed    int                     `json:"failed"`
 	Failures  []events.RestoreFailure `json:"failures,omitzero"`
 	Conflicts []ConflictCount         `json:"conflicts"`
@@ -223,7 +230,11 @@ func Run(ctx context.Context, sys System, cfg Config, tell Tell) (Report, error)
 	}
 	r := &run{sys: sys, cfg: cfg, tell: tell, job: newJob(cfg)}
 	r.report = Report{Tenants: cfg.Tenants, Seed: cfg.Seed}
+	if len(sys.Doors) == 0 || len(sys.Paths) == 0 {
+		return r.report, errors.New("drill: there are no doors or no paths; name those that the wrong list is to be tried on")
+	}
 	r.crew = people.NewCrew(sys.Deletions, sys.Clock.Now)
+	r.crew.Keys[people.Author] = sys.Author
 	health, err := r.startProduct(ctx)
 	if err != nil {
 		return r.report, fmt.Errorf("drill: start a product service: %w", err)
@@ -262,19 +273,28 @@ func (r *run) judge() error {
 	rep := &r.report
 	var errs []error
 	must := func(what string, is, want int) {
-		if is != want {
-			errs = append(errs, fmt.Errorf("%s is %d, not %d", what, is, want))
+		if err := differs(what, is, want); err != nil {
+			errs = append(errs, err)
 		}
 	}
 	for _, refusal := range rep.Refusals {
-		must("tombstones by "+refusal.Path, refusal.Tombstones, 0)
-		must("events that are no records of a refusal, by "+refusal.Path, refusal.Events-refusal.Recorded, 0)
+		for _, fault := range refusal.Faults {
+			errs = append(errs, fmt.Errorf("%s: %s", refusal.Path, fault))
+		}
+	}
+	must("put out of service by the wrong run", rep.BadRun.OutOfService, r.cfg.Deleted)
+	if wait := outOfService.Minutes(); rep.BadRun.Waited < wait {
+		errs = append(errs, fmt.Errorf("a tenant was deleted %.1f minutes after it was out of service, not %.0f", rep.BadRun.Waited, wait))
 	}
 	if r.cfg.Halt {
-		if rep.Halt.Cause == "" || rep.Halt.TenantsGone > haltedWithin {
-			errs = append(errs, fmt.Errorf("%d tenants are gone when the halt comes (%q), at most %d may be", rep.Halt.TenantsGone, rep.Halt.Cause, haltedWithin))
+		if err := rep.Halt.stopped(); err != nil {
+			errs = append(errs, err)
 		}
 	} else {
+		must("bad answers about health", rep.Halt.Bad, 0)
+		if rep.Halt.Cause != "" || rep.Halt.Asked == 0 {
+			errs = append(errs, fmt.Errorf("the wrong run was halted (%q), or nobody asked for the health of a service, %d times", rep.Halt.Cause, rep.Halt.Asked))
+		}
 		must("deleted by the wrong run", rep.BadRun.TenantsDeleted, r.cfg.Deleted)
 		must("owner deletions", rep.OwnerDeletions.Count, ownerDeletions)
 	}
@@ -282,6 +302,7 @@ func (r *run) judge() error {
 		errs = append(errs, fmt.Errorf("the first alarm (%q) came after %.2f s, at most %s are allowed", rep.Halt.Alarm, rep.Halt.SecondsToAlarm, alarmTime))
 	}
 	must("restored", rep.Restore.Restored, r.cfg.Deleted)
+	must("in service afterwards", rep.Restore.InService, r.cfg.Deleted)
 	must("failed", rep.Restore.Failed, 0)
 	must("tenants verified", rep.Certificate.TenantsVerified, r.cfg.Deleted)
 	must("digest mismatches", rep.Certificate.DigestMismatches, 0)

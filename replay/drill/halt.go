@@ -6,7 +6,9 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"tenantcatalogue/events"
@@ -20,6 +22,24 @@ type Halt struct {
 	Alarm          events.AlarmKind `json:"alarm"`        // the first; empty: none was raised
 	SecondsToAlarm float64          `json:"seconds_to_alarm"`
 	SecondsToHalt  float64          `json:"seconds_to_halt"`
+	Asked          int              `json:"health_checks"` // how often the service was asked for its health
+	Bad            int              `json:"bad_health"`    // how often it was not well
+}
+
+// stopped says in what the wrong run was not stopped as it must be: soon, because the
+// service was not well, and for that alone.
+func (h Halt) stopped() error {
+	switch {
+	case h.Cause != events.HaltHealth:
+		return fmt.Errorf("the halt is %q, not %q", h.Cause, events.HaltHealth)
+	case h.Bad == 0:
+		return fmt.Errorf("the service was asked for its health %d times and never told that it is bad", h.Asked)
+	case h.TenantsGone == 0 || h.TenantsGone > haltedWithin:
+		return fmt.Errorf("%d tenants are gone when the halt comes, not 1 to %d", h.TenantsGone, haltedWithin)
+	case h.SecondsToHalt <= 0 || h.SecondsToHalt > haltTime.Seconds():
+		return fmt.Errorf("the halt comes %.2f s after the first tombstone, at most %s are allowed", h.SecondsToHalt, haltTime)
+	}
+	return nil
 }
 
 // product stands in for a service of the vendor's that lives off the catalogue, and is the
@@ -30,6 +50,8 @@ type product struct {
 	server *http.Server
 	listen net.Listener
 	done   chan struct{}
+
+	asked, bad atomic.Int64 // how often it was asked, and not well
 }
 
 // startProduct starts it.
@@ -52,11 +74,13 @@ func (p *product) url() string { return "http://" + p.listen.Addr().String() + "
 
 // ServeHTTP is its health.
 func (p *product) ServeHTTP(w http.ResponseWriter, _ *http.Request) {
+	p.asked.Add(1)
 	if !p.run.cfg.Halt {
 		return
 	}
-	gone, err := p.run.countDeleted(append(p.run.job.doomed, p.run.job.spared...))
+	gone, err := p.run.count(events.TenantStatusDeleted, slices.Concat(p.run.job.doomed, p.run.job.spared))
 	if err != nil || gone > 0 {
+		p.bad.Add(1)
 		http.Error(w, fmt.Sprintf("%d tenants of this service cannot be reached", gone), http.StatusServiceUnavailable)
 		return
 	}
@@ -132,6 +156,10 @@ func (o *observer) take(stored []events.Stored) error {
 	}
 	return nil
 }
+
+// haltTime is how long after the first tombstone the halt may come, at most: the drill's
+// clock is not waited for.
+const haltTime = 10 * time.Second
 
 // alarmTime is how long after the last tombstone an alarm may come, at most.
 const alarmTime = 5 * time.Second

@@ -2,6 +2,7 @@ package drill
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math"
 	"time"
@@ -11,8 +12,8 @@ import (
 	"tenantcatalogue/events"
 )
 
-// environment is the drill's.
-const environment = "drill"
+// Environment is the drill's.
+const Environment = "drill"
 
 // until lets time go by: it is marked often enough to count.
 func (r *run) until(ctx context.Context, at time.Time) error {
@@ -38,7 +39,7 @@ func (r *run) adopt(ctx context.Context) error {
 }
 
 func (r *run) strict() events.Policy {
-	p := deletion.DefaultPolicy(environment)
+	p := deletion.DefaultPolicy(Environment)
 	p.Roster, p.Checks = r.crew.Roster(), []string{r.health.url()}
 	return p
 }
@@ -52,13 +53,13 @@ func (r *run) loosen(ctx context.Context) error {
 	// The vendor's own, one, ten, and the rest in fifties.
 	waves := 3 + math.Ceil(math.Max(0, float64(r.cfg.Deleted-12))/50)
 	p.Bakes = []events.Seconds{events.Seconds(wrongRunTime.Seconds() / (waves - 1))}
-	p.DeactivatedFor = events.Seconds(wrongRunAt.Sub(outOfServiceAt.Add(outOfServiceTime)).Seconds())
+	p.DeactivatedFor = events.Seconds(outOfService.Seconds())
 	inForce, err := r.crew.Propose(ctx, p, "the campaign")
 	if err != nil || inForce {
 		return fmt.Errorf("the loosened policy is in force at once (%t): %w", inForce, err)
 	}
-	if err := r.crew.Change(ctx); err == nil {
-		return fmt.Errorf("the loosened policy did not have to wait")
+	if err := r.crew.Change(ctx); !errors.Is(err, deletion.ErrTooSoon) {
+		return fmt.Errorf("the loosened policy did not have to wait: %w", err)
 	}
 	if err := r.until(ctx, loosenedAt); err != nil {
 		return err

@@ -55,6 +55,9 @@ func (r *run) restoreUnder(ctx context.Context) error {
 	r.tell.line("certificate: %d tenants equal to a fold of the log, %d neighbours checked, %d changed; %d events kept, %d lost; %s",
 		c.TenantsVerified, c.NeighboursChecked, c.NeighboursChanged, c.EventsKept, c.EventsLost, c.Within())
 
+	if rep.InService, err = r.count(events.TenantStatusActive, r.job.doomed); err != nil {
+		return err
+	}
 	again, err := r.sys.Engine.Apply(ctx, plan.ID, nil)
 	rep.Again = again.Added
 	return err
@@ -121,7 +124,7 @@ func (r *run) rebuild(ctx context.Context) error {
 		return err
 	}
 	r.report.Views, r.report.Faults = found.Views, found.Faults
-	still, err := r.countDeleted(r.job.leaving)
+	still, err := r.count(events.TenantStatusDeleted, r.job.leaving)
 	r.report.OwnerDeletions.StillDeleted = still
 	r.tell.line("%d views equal to ones rebuilt from %d events; %d of %d owners' deletions still stand", len(found.Views), found.Events, still, r.report.OwnerDeletions.Count)
 	return err

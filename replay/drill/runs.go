@@ -8,8 +8,6 @@ import (
 	"tenantcatalogue/catalogue/deletion"
 	"tenantcatalogue/catalogue/deletion/people"
 	"tenantcatalogue/events"
-	"tenantcatalogue/projectors/tenants"
-	"tenantcatalogue/projectors/viewdb"
 )
 
 // rightRun removes the app from 30 tenants: the list that was made before the mix-up.
@@ -17,11 +15,11 @@ func (r *run) rightRun(ctx context.Context) error {
 	if err := r.until(ctx, rightRunAt); err != nil {
 		return err
 	}
-	ask := r.ask(events.DeletionOfApps, r.job.right)
+	var list []deletion.Asked
 	for _, t := range r.job.spared[:rightRun] {
-		ask.Targets = append(ask.Targets, deletion.Asked{ID: t.legacy.String(), Parent: t.id.String(), Name: legacyApp})
+		list = append(list, deletion.Asked{ID: t.legacy.String(), Parent: t.id.String(), Name: legacyApp})
 	}
-	plan, err := r.crew.Start(ctx, r.expecting(ask))
+	plan, err := r.enter(ctx, r.sys.Doors[0], r.ask(events.DeletionOfApps, r.job.right, list))
 	if err != nil {
 		return err
 	}
@@ -35,16 +33,11 @@ func (r *run) rightRun(ctx context.Context) error {
 }
 
 // ask is what the campaign asks for.
-func (r *run) ask(kind events.DeletionKind, run events.RunID) deletion.Ask {
+func (r *run) ask(kind events.DeletionKind, run events.RunID, list []deletion.Asked) deletion.Ask {
 	return deletion.Ask{
-		Kind: kind, Author: people.Author, Submitter: people.Author, Supplier: "campaign",
-		Run: run, Reason: "the app is part of the product now",
+		Kind: kind, Author: people.Author, Supplier: "campaign", Run: run, Reason: "the app is part of the product now",
+		Expected: len(list), Targets: list,
 	}
-}
-
-func (r *run) expecting(ask deletion.Ask) deletion.Ask {
-	ask.Expected = len(ask.Targets)
-	return ask
 }
 
 // carryOut steps through a plan to its end, letting as much time go by as it has to wait.
@@ -76,6 +69,15 @@ func (t *tenant) listed() deletion.Asked {
 	return deletion.Asked{ID: t.id.String(), Parent: t.account.String(), Name: t.url()}
 }
 
+// listed is a list of tenants.
+func listed(tenants []*tenant) []deletion.Asked {
+	list := make([]deletion.Asked, len(tenants))
+	for i, t := range tenants {
+		list[i] = t.listed()
+	}
+	return list
+}
+
 // wrongRun puts tenants out of service and deletes them, wave by wave over 23 minutes, by
 // a plan that is as a plan must be, but for the list, which persons have approved. Their
 // owners and everybody else go on working meanwhile: some change tenants that are about to
@@ -96,11 +98,7 @@ func (r *run) wrongRun(ctx context.Context) error {
 	if err := r.until(ctx, wrongRunAt); err != nil {
 		return err
 	}
-	ask := r.ask(events.DeletionOfTenants, r.job.wrong)
-	for _, t := range r.job.doomed {
-		ask.Targets = append(ask.Targets, t.listed())
-	}
-	plan, err := r.crew.Start(ctx, r.expecting(ask))
+	plan, err := r.enter(ctx, r.sys.Doors[len(r.sys.Doors)-1], r.ask(events.DeletionOfTenants, r.job.wrong, listed(r.job.doomed)))
 	if err != nil {
 		return err
 	}
@@ -161,58 +159,6 @@ func (r *run) takeOutOfService(ctx context.Context) error {
 	return nil
 }
 
-// countWrongRun reads from the log and the views what the wrong run has done.
-func (r *run) countWrongRun(ctx context.Context) error {
-	bad := &r.report.BadRun
-	bad.ID = r.job.wrong
-	head, err := r.sys.Log.Head(ctx)
-	if err == nil {
-		err = r.sys.Runner.WaitFor(ctx, head)
-	}
-	if err != nil {
-		return err
-	}
-	var first, last events.Event
-	err = r.sys.Log.Read(ctx, r.report.EventsBefore, head, func(stored []events.Stored) error {
-		for _, s := range stored {
-			if s.Type != (events.TenantDeleted{}).EventType() {
-				continue
-			}
-			e, err := events.Decode(s)
-			if err != nil {
-				return err
-			}
-			if e.Run != r.job.wrong {
-				continue
-			}
-			if first.Seq == 0 {
-				first = e
-			}
-			last = e
-		}
-		return nil
-	})
-	if err != nil {
-		return err
-	}
-	bad.FirstSeq, bad.LastSeq, bad.Minutes = first.Seq, last.Seq, last.RecordedTime.Sub(first.RecordedTime).Minutes()
-	if bad.TenantsDeleted, err = r.countDeleted(r.job.doomed); err != nil {
-		return err
-	}
-	accounts := map[events.AccountID]bool{}
-	for _, t := range r.job.doomed {
-		accounts[t.account] = true
-	}
-	bad.Accounts, bad.OutOfService = len(accounts), len(r.job.doomed)
-	if bad.ActiveUsers, err = r.usersOf(r.job.doomed); err != nil {
-		return err
-	}
-	r.report.Halt.TenantsGone = bad.TenantsDeleted
-	r.tell.line("%s has put %d tenants of %d customers (%d active users) out of service and deleted %d of them, in %.0f minutes",
-		r.job.wrong, bad.OutOfService, bad.Accounts, bad.ActiveUsers, bad.TenantsDeleted, bad.Minutes)
-	return nil
-}
-
 // ownersLeave has some owners put their tenants out of service, the day before.
 func (r *run) ownersLeave(ctx context.Context) error {
 	if err := r.until(ctx, ownersLeaveAt); err != nil {
@@ -265,35 +211,4 @@ func (r *run) trafficStep(ctx context.Context, i int) error {
 	err := r.publish(ctx, service, []events.Event{e})
 	r.report.Traffic.Events++
 	return err
-}
-
-// countDeleted reads the tenants view.
-func (r *run) countDeleted(list []*tenant) (n int, err error) {
-	err = r.eachRecord(list, func(rec tenants.Record) {
-		if rec.Status == events.TenantStatusDeleted {
-			n++
-		}
-	})
-	return n, err
-}
-
-func (r *run) usersOf(list []*tenant) (n uint64, err error) {
-	err = r.eachRecord(list, func(rec tenants.Record) { n += rec.ActiveUsers })
-	return n, err
-}
-
-func (r *run) eachRecord(list []*tenant, fn func(tenants.Record)) error {
-	return r.sys.Tenants.View(func(s *viewdb.Snapshot) error {
-		for _, t := range list {
-			rec, found, err := tenants.Get(s, t.id)
-			if err != nil {
-				return err
-			}
-			if !found {
-				return fmt.Errorf("%s is not in the tenants view", t.id)
-			}
-			fn(rec)
-		}
-		return nil
-	})
 }

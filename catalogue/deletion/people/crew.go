@@ -119,10 +119,15 @@ func (c *Crew) Plan(ctx context.Context, ask deletion.Ask) (p deletion.Planned, 
 func (c *Crew) Start(ctx context.Context, ask deletion.Ask) (deletion.Planned, error) {
 	p, err := c.Plan(ctx, ask)
 	if err == nil {
-		err = c.Approve(ctx, p)
+		err = c.Begin(ctx, p)
 	}
-	if err != nil {
-		return p, err
+	return p, err
+}
+
+// Begin approves, rehearses and starts what is planned.
+func (c *Crew) Begin(ctx context.Context, p deletion.Planned) error {
+	if err := c.Approve(ctx, p); err != nil {
+		return err
 	}
 	found, err := c.Engine.Rehearse(ctx, p.ID, Author)
 	if err == nil && !found.Passed {
@@ -131,7 +136,7 @@ func (c *Crew) Start(ctx context.Context, ask deletion.Ask) (deletion.Planned, e
 	if err == nil {
 		err = c.Engine.Start(ctx, p.ID, Author)
 	}
-	return p, err
+	return err
 }
 
 // Delete takes a deletion through the door to its end, under a policy that lets nothing
