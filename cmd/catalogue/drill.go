@@ -7,13 +7,10 @@ import (
 	"os"
 	"strings"
 	"text/tabwriter"
-	"time"
 
 	"github.com/spf13/cobra"
 
-	"tenantcatalogue/cmd/internal/daemon"
 	"tenantcatalogue/events"
-	"tenantcatalogue/projectors/tenants"
 	"tenantcatalogue/replay/drill"
 )
 
@@ -24,8 +21,8 @@ func (a *app) drill() *cobra.Command {
 		Use:   "drill",
 		Short: "Play the April 2022 incident on a scratch catalogue, and restore what the wrong run deleted",
 		Long: `Plays April 2022 on a scratch catalogue within this process: a month of tenants'
-lives; the wrong list, 883 tenants in a plan for apps, on every path there is, each of
-which refuses it; the policy is loosened by its own rule, on the drill's clock; a right
+lives; the wrong list, 883 tenants in a plan for apps, on every path there is, by
+commands, requests, events and files, each of which refuses it for what it is; the policy is loosened by its own rule, on the drill's clock; a right
 run removes an app from 30 tenants; a wrong run, approved and rehearsed, puts 883 tenants
 out of service and deletes them in 23 minutes while traffic goes on. Then, traffic still
 going on, it plans a restoration at five minutes before the run, applies it, proves it,
@@ -58,36 +55,13 @@ func (a *app) runDrill(ctx context.Context, cfg drill.Config, data string) (err 
 	if err := mustBeEmpty(data); err != nil {
 		return usage(err)
 	}
-	clock := drill.NewClock(drill.Begins, time.Now)
-	sys, err := daemon.Open(ctx, daemon.Config{DataDir: data, Clock: clock.Now, Stepped: true, NATSListen: "127.0.0.1:0"})
+	s, err := openStage(ctx, data)
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, sys.Close(context.WithoutCancel(ctx))) }()
-	url, stop, err := openDoors(ctx, sys, serveFlags{http: "127.0.0.1:0"})
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, stop(context.WithoutCancel(ctx))) }()
-	files, err := os.MkdirTemp("", "catalogue-drill-")
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, os.RemoveAll(files)) }()
-	who, err := newOperator(ctx, sys, url, files)
-	if err != nil {
-		return err
-	}
-	author, err := readKey(who.key)
-	if err != nil {
-		return err
-	}
+	defer func() { err = errors.Join(err, s.close(ctx)) }()
 	p := newProgress(a.Err)
-	report, err := drill.Run(ctx, drill.System{
-		Service: sys.Service, Runner: sys.Runner, Engine: sys.Restorer(), Log: sys.Log,
-		Clock: clock, Tenants: sys.Homes[tenants.Name], Deletions: sys.Deletions(),
-		Doors: who.doors(), Paths: who.paths(), Author: author,
-	}, cfg, drill.Tell{Line: p.line, Progress: p.at})
+	report, err := drill.Run(ctx, s.System, cfg, drill.Tell{Line: p.line, Progress: p.at})
 	p.clear()
 	if err != nil && !errors.Is(err, drill.ErrFailed) {
 		return err
@@ -125,8 +99,8 @@ func drillTable(w *tabwriter.Writer, r drill.Report) {
 		row("halt", "%s, %.2f s after its first tombstone: %d tenants were gone", r.Halt.Cause, r.Halt.SecondsToHalt, r.Halt.TenantsGone)
 	}
 	row("restore point", "%s = event %d", r.Restore.Point.Text, r.Restore.CutSeq)
-	row("restored", "%d of %d by %s, %d failed, in %.2f s (plan %.2f s, proof %.2f s)", r.Restore.Restored,
-		r.Restore.Planned, r.Restore.Mode, r.Restore.Failed, r.Restore.Seconds, r.Restore.Plan, r.Restore.Proof)
+	row("restored", "%d of %d by %s, %d failed, %d are in service, in %.2f s (plan %.2f s, proof %.2f s)", r.Restore.Restored,
+		r.Restore.Planned, r.Restore.Mode, r.Restore.Failed, r.Restore.InService, r.Restore.Seconds, r.Restore.Plan, r.Restore.Proof)
 	for _, c := range r.Restore.Conflicts {
 		row("  waits", "%d: %s, e.g. %s", c.Count, c.Kind, c.Example)
 	}

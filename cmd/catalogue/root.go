@@ -19,8 +19,8 @@ type Streams struct {
 type app struct {
 	Streams
 	clock   func() time.Time // when a person signs
-	output  string // -o
-	running bool   // the command line was understood, a command runs
+	output  string           // -o
+	running bool             // the command line was understood, a command runs
 }
 
 // Main runs one command line and gives the exit code.
