@@ -19,29 +19,27 @@ func TestDrillNotices(t *testing.T) {
 	const byCommand, byRequest = 0, 1
 	for name, c := range map[string]struct {
 		door   int
-		spoil  func(t *testing.T, who *operator)
+		spoil  func(ctx context.Context, who *operator, dir string)
 		always bool // for the right list, too
 		want   string
 	}{
 		"no key": {
-			door: byCommand, spoil: func(t *testing.T, who *operator) { who.key = filepath.Join(t.TempDir(), "lost.key") },
+			door: byCommand, spoil: func(_ context.Context, who *operator, dir string) { who.key = filepath.Join(dir, "lost.key") },
 			want: "by command: a plan for apps that lists tenants: the answer is exit 2, not exit 4: catalogue: --key",
 		},
 		"no daemon": {
-			door: byCommand, spoil: func(t *testing.T, who *operator) { who.data = t.TempDir() },
+			door: byCommand, spoil: func(_ context.Context, who *operator, dir string) { who.data = dir },
 			want: "by command: a plan for one app each: the answer is exit 1, not exit 4: catalogue: no daemon answers",
 		},
 		"nobody is there": {
-			door: byRequest, spoil: func(_ *testing.T, who *operator) { who.url += "/elsewhere" },
+			door: byRequest, spoil: func(_ context.Context, who *operator, _ string) { who.url += "/elsewhere" },
 			want: "by request: a plan for apps that lists tenants: the answer is 404, not 422",
 		},
 		"a key that is on no roster": {
 			door: byCommand, always: true,
-			spoil: func(t *testing.T, who *operator) {
-				who.key = filepath.Join(t.TempDir(), "other.key")
-				if made := who.run(t.Context(), "keygen", "--person", "eve", "--out", who.key); made.code != exitOK {
-					t.Fatal(made.said)
-				}
+			spoil: func(ctx context.Context, who *operator, dir string) {
+				who.key = filepath.Join(dir, "other.key")
+				who.run(ctx, "keygen", "--person", "eve", "--out", who.key)
 			},
 			want: "a plan that is as it must be, by command: catalogue: the plan does not hold: key",
 		},
@@ -58,7 +56,7 @@ func TestDrillNotices(t *testing.T) {
 				}
 			})
 			spoilt := *s.who
-			c.spoil(t, &spoilt)
+			c.spoil(t.Context(), &spoilt, t.TempDir())
 			well, bad := s.Doors[c.door], spoilt.doors()[c.door]
 			s.Doors[c.door].Plan = func(ctx context.Context, ask deletion.Ask) (drill.Answer, error) {
 				if c.always || ask.Kind == events.DeletionOfApps && strings.HasPrefix(ask.Targets[0].ID, "tenant_") {
