@@ -64,7 +64,7 @@ func (a *API) DoorShow(ctx context.Context, who auth.Caller) (out Door, err erro
 		out.Halt, out.Halted = &door.Halt, door.Halted
 		out.ToSign = &ToSign{
 			Environment: policy.Policy.Environment, Action: deletion.ActionReopen, Hash: deletion.HaltHash(door.Halted),
-			Sentence: deletion.ReopenSentence(policy.Policy, door.Halted), Life: policy.Policy.ApprovalLife,
+			Sentence: deletion.ReopenSentence(policy.Policy, door.Halted), Life: policy.Policy.ApprovalLife, Now: a.sys.Now(),
 		}
 		return nil
 	})
