@@ -419,3 +419,12 @@ var (
 	_ deletion.Lookup = (*world)(nil)
 	_ tester          = (*testing.T)(nil)
 )
+
+func (w *world) door() events.Door {
+	w.t.Helper()
+	door, err := deletion.DoorOf(w)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return door
+}
