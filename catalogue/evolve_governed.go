@@ -102,9 +102,8 @@ func evolveDoor(s State, payload events.Payload, at events.Mark) error {
 			door.Halt, door.Halted = p, at
 		}
 	case events.DoorReopened:
-		// Who lifts a halt has looked: a restoration that could not be applied to its end
-		// does not hold the door for ever.
-		door.Halt, door.Halted, door.Held = events.DoorHalted{}, events.Mark{}, nil
+		door.Halt, door.Halted = events.DoorHalted{}, events.Mark{}
+		door.Held = without(door.Held, func(id events.RestoreID) bool { return id == p.LetGo })
 	case events.DoorHeld:
 		if !slices.Contains(door.Held, p.Restoration) {
 			door.Held = append(slices.Clip(door.Held), p.Restoration)

@@ -116,7 +116,7 @@ type Config struct {
 	Log   Log
 	Store Store
 	Seal  Sealer
-	Clock func() time.Time // recorded times
+	Clock func() time.Time // time.Now, whose readings tell how much time has passed, too
 	Guard Guard            // has the say about deletions
 }
 
@@ -184,7 +184,7 @@ func Open(ctx context.Context, c Config) (*Service, error) {
 	if err := c.Validate(); err != nil {
 		return nil, err
 	}
-	w := &writer{log: c.Log, store: c.Store, guard: c.Guard, clock: c.Clock}
+	w := &writer{log: c.Log, store: c.Store, guard: c.Guard, times: newTimes(c.Clock)}
 	if err := w.catchUp(ctx); err != nil {
 		return nil, fmt.Errorf("open the catalogue: %w", err)
 	}
@@ -200,6 +200,10 @@ func Open(ctx context.Context, c Config) (*Service, error) {
 	}()
 	return s, nil
 }
+
+// Now is the time that an event would be recorded at now. It is never less than that of an
+// event that stands in the log.
+func (s *Service) Now() events.Time { return s.writer.times.now() }
 
 // Publish asks for the requests in order and answers each. It returns when
 // everything that was written is durable. When ctx ends first the verdicts not

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"time"
 
 	"tenantcatalogue/events"
 )
@@ -18,11 +17,10 @@ type writer struct {
 	log   Log
 	store Store
 	guard Guard
-	clock func() time.Time
+	times *times
 
-	recorded events.Time // of the last event: recorded times never run backwards
-	behind   bool        // the log may hold events that the store has not folded
-	broken   error       // the store failed: nothing can be decided any more
+	behind bool  // the log may hold events that the store has not folded
+	broken error // the store failed: nothing can be decided any more
 }
 
 // catchUp folds what the log holds beyond the store.
@@ -35,7 +33,7 @@ func (w *writer) catchUp(ctx context.Context) error {
 		return err
 	}
 	after := w.store.Seq()
-	if w.recorded == 0 && after > 0 {
+	if after > 0 && !w.times.known() {
 		// Recorded times go on from the last event, folded or not.
 		if err := w.log.Read(ctx, after-1, after, w.noteRecorded); err != nil {
 			return err
@@ -51,7 +49,7 @@ func (w *writer) catchUp(ctx context.Context) error {
 func (w *writer) noteRecorded(stored []events.Stored) error {
 	for _, s := range stored {
 		if e, err := events.Decode(s); err == nil {
-			w.recorded = max(w.recorded, e.RecordedTime)
+			w.times.recorded(e.RecordedTime)
 		}
 	}
 	return nil
@@ -78,7 +76,7 @@ func (w *writer) foldOne(layer Layer, s events.Stored) error {
 	if err != nil {
 		return Quarantine(layer, s)
 	}
-	w.recorded = max(w.recorded, e.RecordedTime)
+	w.times.recorded(e.RecordedTime)
 	if e.Governed() {
 		err := w.guard.Vouch(layer, e)
 		if _, refused := errors.AsType[*ReasonError](err); refused {
@@ -245,14 +243,8 @@ func copied(r Request, about events.Aggregate, last events.Seq) error {
 // brought it.
 func (w *writer) stamp(a *ask) (recorded events.Time, via string) {
 	if r := a.request.Recorded; r != nil {
-		w.recorded = max(w.recorded, r.Time)
+		w.times.recorded(r.Time)
 		return r.Time, r.Via
 	}
-	return w.now(), a.credential.Via
-}
-
-// now is the recorded time of the next event.
-func (w *writer) now() events.Time {
-	w.recorded = max(w.recorded, events.TimeOf(w.clock()))
-	return w.recorded
+	return w.times.now(), a.credential.Via
 }

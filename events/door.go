@@ -37,11 +37,12 @@ type DoorHalted struct {
 	Detail string    `json:"detail,omitzero"`
 }
 
-// DoorReopened lifts a halt, and what restorations hold that were begun before. The plans
-// it has killed stay dead.
+// DoorReopened lifts a halt. The plans it has killed stay dead, and what restorations hold
+// is held, but by the one that is let go of.
 type DoorReopened struct {
-	Approval Approval `json:"approval"` // its hash names the halt: HaltHash
-	Reason   string   `json:"reason"`
+	Approval Approval  `json:"approval"` // its hash names the halt, and what is let go of
+	Reason   string    `json:"reason"`
+	LetGo    RestoreID `json:"let_go,omitzero"` // a restoration that cannot be applied to its end
 }
 
 // DoorHeld keeps the door shut while a restoration is being applied, and DoorReleased
@@ -144,6 +145,7 @@ func (d *DoorHalted) Fields(w *wire.Coder) {
 func (d *DoorReopened) Fields(w *wire.Coder) {
 	wire.Struct(w, &d.Approval)
 	wire.String(w, &d.Reason)
+	d.LetGo.Wire(w)
 }
 
 // Fields lists the fields in the order of the wire.

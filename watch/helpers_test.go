@@ -45,7 +45,7 @@ func newRig(t testing.TB, log eventtest.Log) *rig {
 	t.Cleanup(func() { _ = service.Close() })
 	r.service = service
 	r.engine = deletion.New(deletion.Config{
-		Service: service, Clock: r.clock, NewID: uuid.NewV7,
+		Service: service, Now: service.Now, NewID: uuid.NewV7,
 		Look: func(_ context.Context, f func(deletion.Lookup) error) error { return f(empty{}) },
 	})
 	r.tick()

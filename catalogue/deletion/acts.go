@@ -22,7 +22,7 @@ type acts struct {
 	err   error
 }
 
-func (e *Engine) by(actor string) *acts { return &acts{Engine: e, actor: actor, now: e.now()} }
+func (e *Engine) by(actor string) *acts { return &acts{Engine: e, actor: actor, now: e.cfg.Now()} }
 
 // add adds an event to the unit.
 func (a *acts) add(about events.Aggregate, p events.Payload) *events.Event {

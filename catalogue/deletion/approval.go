@@ -173,8 +173,12 @@ func PolicySentence(p events.PolicyProposed) string {
 }
 
 // ReopenSentence is what somebody has to type to lift a halt.
-func ReopenSentence(policy events.Policy, halt events.Mark) string {
-	return fmt.Sprintf("LIFT HALT %d OF %s", halt.Seq, strings.ToUpper(policy.Environment))
+func ReopenSentence(environment string, halt events.Mark, letGo events.RestoreID) string {
+	sentence := fmt.Sprintf("LIFT HALT %d OF %s", halt.Seq, strings.ToUpper(environment))
+	if !letGo.IsZero() {
+		sentence += fmt.Sprintf(", LET GO OF %s", letGo)
+	}
+	return sentence
 }
 
 // OwnerSentence is what a portal's approval of an owner's own request says.
@@ -183,8 +187,8 @@ func OwnerSentence(p events.DeletionPlanned) string {
 }
 
 // HaltHash is what an approval that lifts a halt is given for.
-func HaltHash(halt events.Mark) []byte {
-	sum := sha256.Sum256(fmt.Appendf(nil, "catalogue/halt/v1\x00%d", halt.Seq))
+func HaltHash(halt events.Mark, letGo events.RestoreID) []byte {
+	sum := sha256.Sum256(fmt.Appendf(nil, "catalogue/halt/v1\x00%d\x00%s", halt.Seq, letGo))
 	return sum[:]
 }
 

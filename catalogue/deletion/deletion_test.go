@@ -195,3 +195,45 @@ func TestNothingIsDeletedDuringARestoration(t *testing.T) {
 	}
 	w.plan(w.askApps(5))
 }
+
+// Whoever lifts a halt lets go of no restoration but the one that is named, and signed for.
+func TestLiftingLetsGoOfWhatIsNamed(t *testing.T) {
+	t.Parallel()
+	w := governed(t, 10)
+	one, other := events.DeriveID[events.RestoreID]("one"), events.DeriveID[events.RestoreID]("other")
+	w.hold(one)
+	w.halt()
+	for name, spoil := range map[string]func(*people.Consent){
+		"signed for letting go of nothing": func(c *people.Consent) {
+			door := w.door()
+			c.Hash, c.Sentence = deletion.HaltHash(door.Halted, events.RestoreID{}), deletion.ReopenSentence(environment, door.Halted, events.RestoreID{})
+		},
+		"signed for another": func(c *people.Consent) {
+			door := w.door()
+			c.Hash, c.Sentence = deletion.HaltHash(door.Halted, other), deletion.ReopenSentence(environment, door.Halted, other)
+		},
+		"another sentence": func(c *people.Consent) {
+			c.Sentence = deletion.ReopenSentence(environment, w.door().Halted, events.RestoreID{})
+		},
+	} {
+		if err := w.reopenAndLetGo(one, "ana", "oncall", spoil); !errors.Is(err, deletion.ErrApproval) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	mustSay(t, "what holds nothing", w.reopenAndLetGo(other, "ana", "oncall", nil), "does not hold the door")
+	w.lift()
+	if held := w.door().Held; !slices.Equal(held, []events.RestoreID{one}) {
+		t.Errorf("held by %v after a halt was lifted", held)
+	}
+	if _, err := w.tryPlan(w.ask(2)); !errors.Is(err, deletion.ErrHeld) {
+		t.Errorf("planned while a restoration is being applied: %v", err)
+	}
+	w.hold(other)
+	w.halt()
+	if err := w.reopenAndLetGo(one, "ana", "oncall", nil); err != nil {
+		t.Fatal(err)
+	}
+	if held := w.door().Held; !slices.Equal(held, []events.RestoreID{other}) {
+		t.Errorf("held by %v after the other was let go of", held)
+	}
+}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"slices"
-	"time"
 
 	"github.com/google/uuid"
 
@@ -40,7 +39,7 @@ type Config struct {
 	Rehearsal
 	Recount
 	Check
-	Clock func() time.Time
+	Now   func() events.Time        // recorded time: catalogue.Service.Now
 	NewID func() (uuid.UUID, error) // of plans and events
 }
 
@@ -52,8 +51,6 @@ type Engine struct{ cfg Config }
 func New(cfg Config) *Engine { return &Engine{cfg: cfg} }
 
 var executor = catalogue.Credential{Via: "deletion", Roles: []catalogue.Role{catalogue.RoleInternal}}
-
-func (e *Engine) now() events.Time { return events.TimeOf(e.cfg.Clock()) }
 
 // Planned is a plan with its id.
 type Planned struct {
@@ -88,7 +85,7 @@ func (e *Engine) Preview(ctx context.Context, ask Ask) (out Planned, err error) 
 		}
 	}
 	err = e.cfg.Look(ctx, func(look Lookup) (err error) {
-		out.Deletion, err = Resolve(ctx, look, ask, e.now())
+		out.Deletion, err = Resolve(ctx, look, ask, e.cfg.Now())
 		return err
 	})
 	if err == nil {
@@ -172,7 +169,7 @@ func (e *Engine) asDescribed(ctx context.Context, look Lookup, d events.Deletion
 // unchanged holds the targets of a wave and those after it against what they are now.
 func (e *Engine) unchanged(look Lookup, id events.PlanID, d events.Deletion, wave int) error {
 	from, _ := span(d.Plan, wave, wave)
-	now := e.now()
+	now := e.cfg.Now()
 	for at := from; at < len(d.Plan.Targets); at++ {
 		if err := CheckTarget(look, id, d, at, now); err != nil {
 			return err

@@ -56,7 +56,7 @@ func (e *Engine) step(ctx context.Context, look Lookup, id events.PlanID) (Step,
 	if err := x.rules.read(); err != nil {
 		return x.step, err
 	}
-	x.rules.at.Time = max(e.now(), x.rules.known())
+	x.rules.at.Time = max(e.cfg.Now(), x.rules.known())
 	err = x.next(ctx)
 	return x.step, err
 }

@@ -98,23 +98,25 @@ func (w *world) lift() {
 }
 
 func (w *world) reopen(person, actor string, spoil func(*people.Consent)) error {
+	w.t.Helper()
+	return w.reopenAndLetGo(events.RestoreID{}, person, actor, spoil)
+}
+
+func (w *world) reopenAndLetGo(letGo events.RestoreID, person, actor string, spoil func(*people.Consent)) error {
+	w.t.Helper()
 	door, err := deletion.DoorOf(w)
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	policy, err := deletion.PolicyOf(w)
 	if err != nil {
 		w.t.Fatal(err)
 	}
 	w.ids++
 	c := people.Consent{
-		Person: person, Action: deletion.ActionReopen, Environment: environment, Hash: deletion.HaltHash(door.Halted),
-		Sentence: deletion.ReopenSentence(policy.Policy, door.Halted), Now: w.now, N: w.ids,
+		Person: person, Action: deletion.ActionReopen, Environment: environment, Hash: deletion.HaltHash(door.Halted, letGo),
+		Sentence: deletion.ReopenSentence(environment, door.Halted, letGo), Now: w.now, N: w.ids,
 	}
 	if spoil != nil {
 		spoil(&c)
 	}
-	return w.engine.Reopen(context.Background(), actor, events.DoorReopened{Approval: w.keys.Approve(c), Reason: "a test"})
+	return w.engine.Reopen(context.Background(), actor, events.DoorReopened{Approval: w.keys.Approve(c), Reason: "a test", LetGo: letGo})
 }
 
 func TestHaltIsLiftedWithApproval(t *testing.T) {
@@ -138,7 +140,7 @@ func TestHaltIsLiftedWithApproval(t *testing.T) {
 	}{
 		"by whoever asks": {"ana", "ana", nil},
 		"spelt otherwise": {"ana", "Ana", nil},
-		"another halt":    {"ana", "oncall", func(c *people.Consent) { c.Hash = deletion.HaltHash(events.Mark{Seq: 1}) }},
+		"another halt":    {"ana", "oncall", func(c *people.Consent) { c.Hash = deletion.HaltHash(events.Mark{Seq: 1}, events.RestoreID{}) }},
 		"another action":  {"ana", "oncall", func(c *people.Consent) { c.Action = deletion.ActionDelete }},
 		"no sentence":     {"ana", "oncall", func(c *people.Consent) { c.Sentence = "" }},
 	} {

@@ -2,6 +2,7 @@ package deletion_test
 
 import (
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 
@@ -108,6 +109,19 @@ func TestRestoredAsPlanned(t *testing.T) {
 		"no restoration": {1, func(_ *world, u *[]events.Event) {
 			change(&(*u)[0], func(p *events.TenantRestored) { p.Restoration = events.DeriveID[events.RestoreID]("none") })
 		}, "is no target of"},
+		"one that was let go of": {1, func(w *world, _ *[]events.Event) {
+			w.halt()
+			if err := w.reopenAndLetGo(aRestoration, "ana", "oncall", nil); err != nil {
+				w.t.Fatal(err)
+			}
+		}, "does not hold the door"},
+		"one that holds it again": {1, func(w *world, _ *[]events.Event) {
+			w.halt()
+			if err := w.reopenAndLetGo(aRestoration, "ana", "oncall", nil); err != nil {
+				w.t.Fatal(err)
+			}
+			w.hold(aRestoration)
+		}, ""},
 		"a finished restoration": {1, func(w *world, _ *[]events.Event) {
 			w.must(w.event(events.OfRestoration(aRestoration), events.RestorationFinished{}))
 		}, "is finished"},
@@ -117,6 +131,7 @@ func TestRestoredAsPlanned(t *testing.T) {
 			w := governed(t, 5)
 			plan, unit := w.comeback(c.parts)
 			w.must(plan)
+			w.hold(aRestoration)
 			c.spoil(w, &unit)
 			f := w.follower(t)
 			var found error
@@ -150,7 +165,14 @@ func (w *world) restore(id events.RestoreID) {
 	p.Restoration = id
 	unit[0].Payload = p
 	w.must(plan)
+	w.hold(id)
 	w.must(unit...)
+}
+
+// hold has a restoration hold the door.
+func (w *world) hold(id events.RestoreID) {
+	w.t.Helper()
+	w.must(w.event(events.TheOne(events.AggregateDoor), events.DoorHeld{Restoration: id}))
 }
 
 // A reader that begins between two parts takes the rest.
@@ -159,11 +181,12 @@ func TestReaderBeginsBetweenParts(t *testing.T) {
 	w := governed(t, 5)
 	plan, unit := w.comeback(3)
 	w.must(plan)
+	w.hold(aRestoration)
 	for first := range unit {
 		f := w.follower(t)
 		var stored []events.Stored
 		for _, e := range w.log {
-			if e.About.Kind == events.AggregateRestoration || e.About.Kind == events.AggregatePolicy {
+			if slices.Contains([]events.AggregateKind{events.AggregateRestoration, events.AggregatePolicy, events.AggregateDoor}, e.About.Kind) {
 				s, err := events.Encode(e)
 				if err != nil {
 					t.Fatal(err)
@@ -193,6 +216,7 @@ func TestSomethingInThePlaceOfAPart(t *testing.T) {
 	w := governed(t, 5)
 	plan, unit := w.comeback(3)
 	w.must(plan)
+	w.hold(aRestoration)
 	f := w.follower(t)
 	between := w.event(events.OfTenant(tenantID(2)), events.TenantUsageReported{ActiveUsers: 1})
 	for _, e := range []events.Event{unit[0], between} {

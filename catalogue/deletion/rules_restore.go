@@ -3,14 +3,15 @@ package deletion
 import (
 	"bytes"
 	"errors"
+	"slices"
 
 	"tenantcatalogue/catalogue"
 	"tenantcatalogue/events"
 )
 
 // restored holds what comes back to a tenant against the restoration that brings it: it
-// is planned and not finished, has the tenant among its targets, and what comes back is a
-// tenant that is not deleted. Without that a restoration could be a deletion by another name.
+// is planned and not finished, holds the door, has the tenant among its targets, and what
+// comes back is a tenant that is not deleted. Without that a restoration could be a deletion by another name.
 //
 // That the state is the planned one, byte by byte, is what the restoration's certificate
 // proves.
@@ -38,7 +39,27 @@ func restored(w Heads, e events.Event, p events.TenantRestored) error {
 	if err := inOnePiece(w, e, p); err != nil {
 		return err
 	}
-	return comesAlive(tenant, p)
+	if err := comesAlive(tenant, p); err != nil {
+		return err
+	}
+	return holding(w, p.Restoration)
+}
+
+// holding is nil if a restoration holds the door: nothing is deleted beside it. Nothing is
+// while there is no policy, nor while the door or the policy cannot be read, which keeps
+// nobody from restoring.
+func holding(w Heads, id events.RestoreID) error {
+	policy, err := PolicyOf(w)
+	if err == nil && policy.Version > 0 {
+		var door events.Door
+		if door, err = DoorOf(w); err == nil && !slices.Contains(door.Held, id) {
+			err = catalogue.Refuse(ErrRestoration, "apply it again", "%s does not hold the door, a halt was lifted and it was let go of", id)
+		}
+	}
+	if errors.Is(err, catalogue.ErrQuarantined) {
+		return nil
+	}
+	return err
 }
 
 // governed is a refusal, or nil while there is no policy: a log from before there was one may

@@ -62,7 +62,7 @@ func begin(t tester) *world {
 			return w.rehearsal, w.rehearsing
 		},
 		Recount: w.count, Check: func(context.Context, string, events.PlanID, int) error { return w.health },
-		Clock: func() time.Time { return w.now.Time() },
+		Now: func() events.Time { return w.now },
 		NewID: func() (uuid.UUID, error) {
 			w.ids++
 			return events.DeriveID[events.PlanID](fmt.Sprint("id", w.ids)).UUID(), nil
@@ -419,3 +419,12 @@ var (
 	_ deletion.Lookup = (*world)(nil)
 	_ tester          = (*testing.T)(nil)
 )
+
+func (w *world) door() events.Door {
+	w.t.Helper()
+	door, err := deletion.DoorOf(w)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return door
+}

@@ -17,23 +17,25 @@ func (a *app) halt() *cobra.Command {
 	var s signer
 	var lift, look bool
 	var reason string
+	var letGo events.RestoreID
 	cmd := &cobra.Command{
 		Use:   "halt",
 		Short: "Halt every deletion, now; nobody has to approve that",
 		Long: `Halts every deletion. When it answers, no wave passes any more, and every plan that was
 open is dead. Reads, writes and restorations go on.
 
-A halt is lifted by somebody's signature, with --lift. What it has killed stays dead.`,
+A halt is lifted by somebody's signature, with --lift. What it has killed stays dead, and
+restorations that are being applied go on holding the door, but for --let-go.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			switch {
 			case look:
-				return query(a, cmd, w, operators+"halt.show", struct{}{}, doorTable)
+				return query(a, cmd, w, operators+"halt.show", api.DoorRequest{}, doorTable)
 			case lift:
 				if s.key == "" || s.person == "" || reason == "" {
 					return usagef("--lift needs --key, --person and --reason")
 				}
-				return w.with(cmd.Context(), func(ctx context.Context, r *remote) error { return a.liftHalt(ctx, r, s, reason) })
+				return w.with(cmd.Context(), func(ctx context.Context, r *remote) error { return a.liftHalt(ctx, r, s, reason, letGo) })
 			}
 			return query(a, cmd, w, services+"halt", api.HaltRequest{Detail: reason}, func(w *tabwriter.Writer, h api.HaltResponse) {
 				row(w, "halted", fmt.Sprintf("by %s", h.By))
@@ -47,12 +49,14 @@ A halt is lifted by somebody's signature, with --lift. What it has killed stays 
 	f.StringVar(&reason, "reason", "", "why")
 	f.BoolVar(&lift, "lift", false, "lift the halt in force, with your key")
 	f.BoolVar(&look, "show", false, "show whether there is one, and what is open")
+	f.TextVar(&letGo, "let-go", events.RestoreID{}, "with --lift: a restoration that holds the door and cannot be applied to its end")
 	cmd.MarkFlagsMutuallyExclusive("lift", "show")
+	cmd.MarkFlagsMutuallyExclusive("let-go", "show")
 	return cmd
 }
 
-func (a *app) liftHalt(ctx context.Context, r *remote, s signer, reason string) error {
-	door, err := get[api.Door](ctx, r, operators+"halt.show", struct{}{})
+func (a *app) liftHalt(ctx context.Context, r *remote, s signer, reason string, letGo events.RestoreID) error {
+	door, err := get[api.Door](ctx, r, operators+"halt.show", api.DoorRequest{LetGo: letGo})
 	if err != nil {
 		return err
 	}
@@ -60,12 +64,12 @@ func (a *app) liftHalt(ctx context.Context, r *remote, s signer, reason string) 
 	if door.ToSign == nil {
 		return fmt.Errorf("%w: deletions are not halted", errNotSigned)
 	}
-	sentence := deletion.ReopenSentence(events.Policy{Environment: door.ToSign.Environment}, door.Halted)
-	approval, err := a.sign(s, *door.ToSign, deletion.HaltHash(door.Halted), sentence)
+	sentence := deletion.ReopenSentence(door.ToSign.Environment, door.Halted, letGo)
+	approval, err := a.sign(s, *door.ToSign, deletion.HaltHash(door.Halted, letGo), sentence)
 	if err != nil {
 		return err
 	}
-	raw, err := r.ask(ctx, operators+"halt.lift", api.LiftRequest{Reason: reason, Approval: approval})
+	raw, err := r.ask(ctx, operators+"halt.lift", api.LiftRequest{Reason: reason, Approval: approval, LetGo: letGo})
 	if err != nil {
 		return err
 	}

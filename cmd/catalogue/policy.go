@@ -143,9 +143,9 @@ func (p *proposing) flags(cmd *cobra.Command) {
 
 // propose asks for a policy in place of the one in force, signed by its author unless it
 // is the first, and says what came of it.
-func (a *app) propose(ctx context.Context, r *remote, p proposing, before events.InForce, policy events.Policy) error {
-	proposed := events.PolicyProposed{Version: before.Version + 1, Author: p.author, Reason: p.reason, Policy: policy}
-	if before.Version > 0 {
+func (a *app) propose(ctx context.Context, r *remote, p proposing, before api.Policies, policy events.Policy) error {
+	proposed := events.PolicyProposed{Version: before.InForce.Version + 1, Author: p.author, Reason: p.reason, Policy: policy}
+	if before.InForce.Version > 0 {
 		if p.key == "" {
 			return usagef("--key is missing: the author signs what is proposed; see catalogue keygen")
 		}
@@ -153,7 +153,7 @@ func (a *app) propose(ctx context.Context, r *remote, p proposing, before events
 		if err != nil {
 			return err
 		}
-		proposed.Signed.Issued = events.TimeOf(a.clock())
+		proposed.Signed.Issued = a.signedAt(before.Now)
 		if proposed.Signed, err = deletion.SignPolicy(key, proposed); err != nil {
 			return err
 		}
@@ -190,7 +190,7 @@ func (a *app) policyPropose() *cobra.Command {
 				if err != nil {
 					return err
 				}
-				return a.propose(ctx, r, p, out.InForce, policy)
+				return a.propose(ctx, r, p, out, policy)
 			})
 		},
 	}

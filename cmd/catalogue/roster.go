@@ -61,7 +61,7 @@ func (a *app) withRoster(cmd *cobra.Command, p proposing, change func([]events.R
 		if policy.Roster, err = change(policy.Roster); err != nil {
 			return err
 		}
-		return a.propose(ctx, r, p, out.InForce, policy)
+		return a.propose(ctx, r, p, out, policy)
 	})
 }
 

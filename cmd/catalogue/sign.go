@@ -63,11 +63,23 @@ func (a *app) sign(s signer, what api.ToSign, hash []byte, sentence string) (out
 	}
 	nonce := make([]byte, 16)
 	_, _ = rand.Read(nonce) // it never fails
-	now := events.TimeOf(a.clock())
+	now := a.signedAt(what.Now)
 	return deletion.Sign(key, what.Environment, what.Action, events.Approval{
 		Hash: hash, Person: s.person, Nonce: nonce, Issued: now, Expires: now.Add(what.Life.Duration()),
 		FirstWave: what.FirstWave, LastWave: what.LastWave, Sentence: sentence,
 	})
+}
+
+// clocksDiffer is how far two clocks may be apart before whoever signs is told.
+const clocksDiffer = 5 * time.Minute
+
+// signedAt is when something is signed: in recorded time, by which the catalogue judges it,
+// and which is ahead for a while after a clock was.
+func (a *app) signedAt(recorded events.Time) events.Time {
+	if own := events.TimeOf(a.clock()).Sub(recorded); own.Abs() > clocksDiffer {
+		a.say("the catalogue's time is %s, which is %s from this machine's; what is signed counts from the catalogue's", recorded, own.Abs().Round(time.Second))
+	}
+	return recorded
 }
 
 // signAsk has the author sign what is to be deleted, as a plan of its own. What a query
@@ -93,7 +105,7 @@ func (a *app) signAsk(ctx context.Context, r *remote, path string, req api.Delet
 	if req.ID, err = events.NewID[events.PlanID](uuid.NewV7); err != nil {
 		return req, err
 	}
-	req.Signed.Issued = events.TimeOf(a.clock())
+	req.Signed.Issued = a.signedAt(policies.Now)
 	req.Signed, err = deletion.SignAsk(key, policies.InForce.Policy.Environment, req.Ask(""))
 	return req, err
 }

@@ -60,7 +60,7 @@ func NewWorld(t T, log Log) *World {
 			return events.DeletionRehearsed{Passed: true, Evidence: make([]byte, 32)}, nil
 		},
 		Recount: recount, Check: func(context.Context, string, events.PlanID, int) error { return nil },
-		Clock: func() time.Time { return w.now.Time() }, NewID: w.newID,
+		Now: func() events.Time { return w.now }, NewID: w.newID,
 	})
 	w.follow(context.Background())
 	w.Pass(time.Second)

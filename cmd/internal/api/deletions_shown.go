@@ -71,7 +71,7 @@ type LastPlan struct {
 }
 
 // ToSign is what a person consents to. With a nonce and the times between which it
-// counts, the approver's own program makes an approval of it (deletion.Sign).
+// counts, from Now on, the approver's own program makes an approval of it (deletion.Sign).
 type ToSign struct {
 	Environment string          `json:"environment"`
 	Action      deletion.Action `json:"action"`
@@ -80,6 +80,7 @@ type ToSign struct {
 	LastWave    uint32          `json:"last_wave,omitzero"`
 	Sentence    string          `json:"sentence"` // to be typed by whoever approves
 	Life        events.Seconds  `json:"life"`     // an approval counts for at most so long
+	Now         events.Time     `json:"now"`      // recorded time, by which it is judged: a clock may have been ahead once
 }
 
 // largestShown is how many tenants are shown of those affected.
@@ -97,7 +98,7 @@ func (a *API) reviewed(look deletion.Lookup, id events.PlanID, d events.Deletion
 		Needed: deletion.Approvals(policy.Policy, len(plan.Targets)), Approvals: append([]events.Given{}, d.Approvals...), Confirmed: d.Confirmed.By,
 		Rehearsed: DeletionRehearsal{At: d.Rehearsal.Time, Passed: d.Rehearsed.Passed, Why: d.Rehearsed.Why},
 		ToSign: &ToSign{
-			Environment: plan.Environment, Action: deletion.ActionDelete, Hash: d.Hash, Life: policy.Policy.ApprovalLife,
+			Environment: plan.Environment, Action: deletion.ActionDelete, Hash: d.Hash, Life: policy.Policy.ApprovalLife, Now: a.sys.Now(),
 			FirstWave: uint32(len(d.Checked)) + 1, LastWave: uint32(len(plan.Waves)),
 		},
 	}

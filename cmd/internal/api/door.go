@@ -43,8 +43,13 @@ type Door struct {
 	Held   []events.RestoreID `json:"held"` // restorations that are being applied
 }
 
+// DoorRequest asks how the door stands.
+type DoorRequest struct {
+	LetGo events.RestoreID `json:"let_go,omitzero"` // what is to be let go of when the halt is lifted
+}
+
 // DoorShow tells whether deletions are halted, and what it takes to lift that.
-func (a *API) DoorShow(ctx context.Context, who auth.Caller) (out Door, err error) {
+func (a *API) DoorShow(ctx context.Context, who auth.Caller, req DoorRequest) (out Door, err error) {
 	if err := operator(who); err != nil {
 		return out, err
 	}
@@ -63,8 +68,8 @@ func (a *API) DoorShow(ctx context.Context, who auth.Caller) (out Door, err erro
 		}
 		out.Halt, out.Halted = &door.Halt, door.Halted
 		out.ToSign = &ToSign{
-			Environment: policy.Policy.Environment, Action: deletion.ActionReopen, Hash: deletion.HaltHash(door.Halted),
-			Sentence: deletion.ReopenSentence(policy.Policy, door.Halted), Life: policy.Policy.ApprovalLife,
+			Environment: policy.Policy.Environment, Action: deletion.ActionReopen, Hash: deletion.HaltHash(door.Halted, req.LetGo),
+			Sentence: deletion.ReopenSentence(policy.Policy.Environment, door.Halted, req.LetGo), Life: policy.Policy.ApprovalLife, Now: a.sys.Now(),
 		}
 		return nil
 	})
@@ -73,8 +78,9 @@ func (a *API) DoorShow(ctx context.Context, who auth.Caller) (out Door, err erro
 
 // LiftRequest lifts the halt in force.
 type LiftRequest struct {
-	Reason   string          `json:"reason"`
-	Approval events.Approval `json:"approval"`
+	Reason   string           `json:"reason"`
+	Approval events.Approval  `json:"approval"`
+	LetGo    events.RestoreID `json:"let_go,omitzero"` // a restoration that holds the door and cannot be applied to its end
 }
 
 // HaltLift lifts a halt. The plans that it has killed stay dead.
@@ -82,14 +88,14 @@ func (a *API) HaltLift(ctx context.Context, who auth.Caller, req LiftRequest) (o
 	if err := operator(who); err != nil {
 		return out, err
 	}
-	lifted := events.DoorReopened{Approval: req.Approval, Reason: req.Reason}
+	lifted := events.DoorReopened{Approval: req.Approval, Reason: req.Reason, LetGo: req.LetGo}
 	if err := a.valid(lifted); err != nil {
 		return out, err
 	}
 	if err := a.sys.Deletions().Reopen(ctx, who.Name, lifted); err != nil {
 		return out, err
 	}
-	return a.DoorShow(ctx, who)
+	return a.DoorShow(ctx, who, DoorRequest{})
 }
 
 // AlarmsRequest asks for the newest alarms.

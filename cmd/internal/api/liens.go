@@ -47,7 +47,7 @@ func (a *API) LienList(ctx context.Context, who auth.Caller) (out LienListRespon
 				for _, l := range liens.Liens {
 					out.Liens = append(out.Liens, TenantLien{Tenant: tenant, Lien: l, ToSign: ToSign{
 						Environment: policy.Policy.Environment, Action: deletion.ActionLien, Hash: deletion.LienHash(tenant, l),
-						Sentence: deletion.LienSentence(tenant, l), Life: policy.Policy.ApprovalLife,
+						Sentence: deletion.LienSentence(tenant, l), Life: policy.Policy.ApprovalLife, Now: a.sys.Now(),
 					}})
 				}
 				return err

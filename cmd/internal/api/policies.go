@@ -13,6 +13,7 @@ import (
 type Policies struct {
 	InForce  events.InForce  `json:"in_force"` // version 0: there is none
 	Proposed *PolicyProposal `json:"proposed,omitzero"`
+	Now      events.Time     `json:"now"` // recorded time, by which what is signed is judged
 }
 
 // PolicyProposal is a policy that waits for approvals, or for its time.
@@ -35,7 +36,7 @@ func (a *API) PolicyShow(ctx context.Context, who auth.Caller) (out Policies, er
 	if err != nil {
 		return out, err
 	}
-	out.InForce = in
+	out.InForce, out.Now = in, a.sys.Now()
 	if proposal.Mark.IsZero() {
 		return out, nil
 	}
@@ -46,7 +47,7 @@ func (a *API) PolicyShow(ctx context.Context, who auth.Caller) (out Policies, er
 		NotBefore: proposal.Mark.Time.Add(in.Policy.Change.Delay.Duration()),
 		ToSign: ToSign{
 			Environment: in.Policy.Environment, Action: deletion.ActionPolicy, Hash: hash,
-			Sentence: deletion.PolicySentence(proposal.Proposed), Life: in.Policy.ApprovalLife,
+			Sentence: deletion.PolicySentence(proposal.Proposed), Life: in.Policy.ApprovalLife, Now: out.Now,
 		},
 	}
 	return out, err

@@ -23,7 +23,7 @@ import (
 func (s *System) Deletions() *deletion.Engine {
 	return deletion.New(deletion.Config{
 		Service: s.Service, Look: s.Look, Rehearsal: s.rehearseDeletion, Recount: s.recount, Check: s.check,
-		Clock: s.Clock, NewID: uuid.NewV7,
+		Now: s.Now, NewID: uuid.NewV7,
 	})
 }
 

@@ -46,11 +46,11 @@ type System struct {
 	// Views are the projectors with their homes, for verifying.
 	Views []projectors.View
 
-	Clock    func() time.Time // recorded times
-	Identity string           // which log this is
-	Dir      string           // the data directory
-	Admin    auth.Admin       // the operators' credential
-	Auth     *auth.Table      // every credential, for whoever asks over HTTP
+	Clock    func() time.Time
+	Identity string      // which log this is
+	Dir      string      // the data directory
+	Admin    auth.Admin  // the operators' credential
+	Auth     *auth.Table // every credential, for whoever asks over HTTP
 	Logger   zerolog.Logger
 
 	proofs    proofFile
@@ -92,8 +92,8 @@ func (s *System) fail(err error) {
 	})
 }
 
-// Now is the time of the system's clock.
-func (s *System) Now() events.Time { return events.TimeOf(s.Clock()) }
+// Now is the time that an event would be recorded at now.
+func (s *System) Now() events.Time { return s.Service.Now() }
 
 // Seq is the last event that every view in service has applied; the largest of
 // all while none is in service.

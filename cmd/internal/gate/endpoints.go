@@ -51,7 +51,7 @@ func endpoints(a *api.API) []endpoint {
 		{subject: prefixAdmin + "deletion.rehearse", slow: true, handle: known(a.DeletionRehearse)},
 		{subject: prefixAdmin + "deletion.run", handle: known(a.DeletionRun)},
 		{subject: prefixAdmin + "deletion.withdraw", handle: known(a.DeletionWithdraw)},
-		{subject: prefixAdmin + "halt.show", handle: bare(a.DoorShow)},
+		{subject: prefixAdmin + "halt.show", handle: known(a.DoorShow)},
 		{subject: prefixAdmin + "halt.lift", handle: known(a.HaltLift)},
 		{subject: prefixAdmin + "policy.show", handle: bare(a.PolicyShow)},
 		{subject: prefixAdmin + "policy.propose", handle: known(a.PolicyPropose)},

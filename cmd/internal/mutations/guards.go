@@ -74,9 +74,10 @@ var theDoor = []guard{
 	rulesDoor.never("!slices.ContainsFunc(r.door.Open, func(a events.Admitted) bool { return a.Plan == p.Plan && a.Kind == p.Kind })", "plans that leave and are not there"),
 	rulesDoor.never("r.door.Halted.IsZero()", "a halt that is lifted and is not there"),
 	rulesDoor.never("r.policy.Version == 0", "a halt that is lifted without a policy"),
+	rulesDoor.never("!p.LetGo.IsZero() && !slices.Contains(r.door.Held, p.LetGo)", "letting go of what holds nothing"),
 	rulesDoor.never(`p.Reason == ""`, "a halt that is lifted for no reason"),
 	rulesDoor.never("same(p.Approval.Person, r.e.Actor)", "whoever lifts a halt approves it"),
-	rulesDoor.instead("return verify(r.policy.Policy, ActionReopen, p.Approval, HaltHash(r.door.Halted), ReopenSentence(r.policy.Policy, r.door.Halted), r.at.Time)", "return nil", "the approval that lifts a halt"),
+	rulesDoor.instead("return verify(r.policy.Policy, ActionReopen, p.Approval, hash, sentence, r.at.Time)", "_, _ = hash, sentence\n\treturn nil", "the approval that lifts a halt"),
 	rulesDoor.never("!done.Finished", "a release before the restoration is finished"),
 }
 
@@ -317,7 +318,8 @@ var approvals = []guard{
 	approval.without("KeyID(m.Key) == key && ", "another key of the person"),
 	approval.instead("\twire.String(w, &s.environment)\n", "", "an approval for another environment"),
 	approval.instead("\twire.String(w, &s.action)\n", "", "an approval for another action"),
-	approval.instead(`fmt.Appendf(nil, "catalogue/halt/v1\x00%d", halt.Seq)`, `fmt.Appendf(nil, "catalogue/halt/v1\x00")`, "an approval for another halt"),
+	approval.instead(`"catalogue/halt/v1\x00%d\x00%s", halt.Seq, letGo`, `"catalogue/halt/v1\x00%s", letGo`, "an approval for another halt"),
+	approval.instead(`"catalogue/halt/v1\x00%d\x00%s", halt.Seq, letGo`, `"catalogue/halt/v1\x00%d", halt.Seq`, "an approval that lets go of something else"),
 	lien.never("err == nil && len(liens.Liens) > 0", "a lien"),
 	lien.never("i < 0", "a lien that is lifted and is not there"),
 	lien.never("same(p.Approval.Person, r.e.Actor)", "whoever lifts a lien approves it"),
@@ -407,6 +409,7 @@ var restorations = []guard{
 	rulesBack.never("record.Status != events.TenantStatusActive && record.Status != events.TenantStatusDeactivated", "a deletion by another name").quickly(),
 	rulesBack.never("(p.Part == 1) != (records == 1) || records > 1", "a restoration that brings no tenant back"),
 	rulesBack.never("policy.Version == 0", "a log from before there was a policy"),
+	rulesBack.passes("holding(w, p.Restoration)", "a restoration that does not hold the door"),
 }
 
 var readers = []guard{

@@ -157,7 +157,14 @@ func (s *Server) halt(r *request) (answer, error) {
 }
 
 // door tells whether deletions are halted.
-func (s *Server) door(r *request) (answer, error) { return bare(r, s.cfg.API.DoorShow) }
+func (s *Server) door(r *request) (answer, error) {
+	q := r.query()
+	in := api.DoorRequest{LetGo: into[events.RestoreID](q, "let_go")}
+	if err := q.check(); err != nil {
+		return answer{}, err
+	}
+	return ok(s.cfg.API.DoorShow(r.Context(), r.who, in))
+}
 
 // liftHalt lifts the halt in force.
 func (s *Server) liftHalt(r *request) (answer, error) { return asked(r, s.cfg.API.HaltLift) }

@@ -1,0 +1,118 @@
+package daemon_test
+
+import (
+	"errors"
+	"sync"
+	"testing"
+	"time"
+
+	"tenantcatalogue/catalogue/deletion"
+	"tenantcatalogue/catalogue/deletion/people"
+	"tenantcatalogue/cmd/internal/daemon"
+	"tenantcatalogue/events"
+)
+
+// wallClock is a clock that is set.
+type wallClock struct {
+	mu sync.Mutex
+	at time.Time
+}
+
+func (c *wallClock) now() time.Time {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.at
+}
+
+func (c *wallClock) move(by time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.at = c.at.Add(by)
+}
+
+// TestClockThatWasAhead has a clock jump ahead by 40 days, which is put right a moment
+// later. No approval from before counts again; and deletions go on, with their bakes, while
+// the clock is still behind what was recorded.
+func TestClockThatWasAhead(t *testing.T) {
+	t.Parallel()
+	clock := &wallClock{at: time.Date(2022, 4, 5, 7, 38, 0, 0, time.UTC)}
+	s := open(t, daemon.Config{Stepped: true, Clock: clock.now})
+	var ids []events.TenantID
+	var list []deletion.Asked
+	for _, name := range []string{"one", "two", "three"} {
+		ids, list = append(ids, publish(t, s, name)), append(list, asked(name))
+	}
+	crew := people.NewCrew(s.Deletions(), func() time.Time { return s.Now().Time() })
+	policy := people.QuickPolicy(crew.Roster())
+	policy.Bakes = []events.Seconds{600}
+	if _, err := crew.Propose(t.Context(), policy, "begin"); err != nil {
+		t.Fatal(err)
+	}
+	tick := func() {
+		if err := s.Deletions().Tick(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	step := func(p deletion.Planned) deletion.Step {
+		out, err := s.Deletions().Step(t.Context(), p.ID)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return out
+	}
+	tick()
+	ask, err := crew.TakeOut(t.Context(), s.Service, events.DeriveID[events.RunID]("run"), list...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	before, err := crew.Start(t.Context(), ask)
+	if err != nil {
+		t.Fatal(err)
+	}
+	head, err := s.Deletions().Deletion(t.Context(), before.ID)
+	if err != nil || len(head.Approvals) == 0 {
+		t.Fatal(head, err)
+	}
+
+	clock.move(40 * 24 * time.Hour)
+	tick()
+	clock.move(-40 * 24 * time.Hour)
+	tick()
+	if out := step(before); !out.Done || out.Why == "" {
+		t.Errorf("a plan from before the jump goes on: %+v", out)
+	}
+	again, err := crew.Plan(t.Context(), ask)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Deletions().Approve(t.Context(), again.ID, head.Approvals[0].Approval); !errors.Is(err, deletion.ErrApproval) {
+		t.Errorf("an approval from before the jump: %v", err)
+	}
+	if err := s.Deletions().Withdraw(t.Context(), again.ID, people.Author, "only to try"); err != nil {
+		t.Fatal(err)
+	}
+
+	began := s.Now()
+	p, err := crew.Start(t.Context(), ask)
+	if err != nil {
+		t.Fatalf("a plan while the clock is behind: %v", err)
+	}
+	waited := time.Duration(0)
+	for out := step(p); !out.Done; out = step(p) {
+		if out.Wait > 0 {
+			if waited += out.Wait; waited > time.Hour {
+				t.Fatalf("%+v after waiting for %s", out, waited)
+			}
+			clock.move(2 * out.Wait) // recorded time passes at half its pace
+			tick()
+		}
+	}
+	for i, id := range ids {
+		if is := status(t, s, id); is != events.TenantStatusDeleted {
+			t.Errorf("tenant %d is %s", i, is)
+		}
+	}
+	if waited != 10*time.Minute || s.Now().Sub(began) != waited {
+		t.Errorf("it waited for %s, and %s were recorded; want the bake of 10 minutes", waited, s.Now().Sub(began))
+	}
+}
