@@ -28,6 +28,7 @@ func (k DeletionKind) Tombstone() Type {
 // hash is what approvals are given for.
 type DeletionPlanned struct {
 	Environment  string           `json:"environment"`            // where it is for, as the policy names it
+	Action       string           `json:"action"`                 // what is done to the targets: delete
 	Kind         DeletionKind     `json:"kind"`                   // of every target
 	Author       string           `json:"author"`                 // the person who planned it
 	Submitter    string           `json:"submitter"`              // the person or program that brought the plan
@@ -41,8 +42,17 @@ type DeletionPlanned struct {
 	AsOf         Seq              `json:"as_of"`                  // the head it was made at
 	Expires      Time             `json:"expires"`                // nothing is deleted for it afterwards
 	Waves        []uint32         `json:"waves"`                  // how many targets each wave takes, in the order of the targets
+	Effect       Effect           `json:"effect"`                 // as predicted
 	Targets      []DeletionTarget `json:"targets"`
 	Signed       Authorship       `json:"signed,omitzero"` // by the author; of an owner's own request nobody but the portal signs
+}
+
+// Effect is what the counts of a catalogue change by: nothing or less. And how many are
+// concerned.
+type Effect struct {
+	Tenants int64  `json:"tenants"`
+	Apps    int64  `json:"apps"`         // installed ones, with those that go with their tenants
+	Users   uint64 `json:"active_users"` // of every tenant that is deleted, or loses an app
 }
 
 // Hash is what approvals of the plan are given for: it is of this plan only, and of this
@@ -177,7 +187,7 @@ type RefusalReason struct {
 // Fields lists the fields in the order of the wire.
 func (d *DeletionPlanned) Fields(w *wire.Coder) {
 	wire.String(w, &d.Environment)
-	wire.String(w, &d.Kind)
+	wire.Struct(w, &act{&d.Action, &d.Kind})
 	wire.Struct(w, &author{&d.Author, &d.Signed})
 	wire.String(w, &d.Submitter)
 	wire.String(w, &d.Supplier)
@@ -189,15 +199,46 @@ func (d *DeletionPlanned) Fields(w *wire.Coder) {
 	wire.Uint(w, &d.Policy)
 	wire.Uint(w, &d.AsOf)
 	wire.Int(w, &d.Expires)
-	wire.List(w, &d.Waves, wireUint32)
+	wire.Struct(w, &course{&d.Waves, &d.Effect})
 	wire.Structs(w, &d.Targets)
 }
 
-// author is who has asked for a plan, with the proof of it: one field of the wire, where a
-// struct has at most fifteen.
-type author struct {
-	name   *string
-	signed *Authorship
+// A struct has at most fifteen fields on the wire: what belongs together is one of them.
+type (
+	// act is what is done to what.
+	act struct {
+		action *string
+		kind   *DeletionKind
+	}
+	// author is who has asked for a plan, with the proof of it.
+	author struct {
+		name   *string
+		signed *Authorship
+	}
+	// course is how a plan goes, and what comes of it.
+	course struct {
+		waves  *[]uint32
+		effect *Effect
+	}
+)
+
+// Fields lists the fields in the order of the wire.
+func (a *act) Fields(w *wire.Coder) {
+	wire.String(w, a.action)
+	wire.String(w, a.kind)
+}
+
+// Fields lists the fields in the order of the wire.
+func (c *course) Fields(w *wire.Coder) {
+	wire.List(w, c.waves, wireUint32)
+	wire.Struct(w, c.effect)
+}
+
+// Fields lists the fields in the order of the wire.
+func (e *Effect) Fields(w *wire.Coder) {
+	wire.Int(w, &e.Tenants)
+	wire.Int(w, &e.Apps)
+	wire.Uint(w, &e.Users)
 }
 
 // Fields lists the fields in the order of the wire.

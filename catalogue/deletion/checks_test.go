@@ -48,6 +48,10 @@ func TestCheckPlan(t *testing.T) {
 		"too many":             {func(p *events.DeletionPlanned) { p.Targets = append(p.Targets, p.Targets...); p.Expected = 20 }, "a plan has at most 10"},
 		"expired":              {func(p *events.DeletionPlanned) { p.Expires = w.now }, "it expires at"},
 		"lives too long":       {func(p *events.DeletionPlanned) { p.Expires = w.now.Add(time.Hour + 1) }, "lives for 1h0m0s at most"},
+		"another action":       {func(p *events.DeletionPlanned) { p.Action = "purge" }, `no plan to "purge"`},
+		"fewer tenants":        {func(p *events.DeletionPlanned) { p.Effect.Tenants++ }, "its effect would be"},
+		"fewer apps":           {func(p *events.DeletionPlanned) { p.Effect.Apps++ }, "its effect would be"},
+		"fewer users":          {func(p *events.DeletionPlanned) { p.Effect.Users-- }, "its effect would be"},
 		"waves":                {func(p *events.DeletionPlanned) { p.Waves = []uint32{10} }, "its waves are [10]"},
 		"inactive for ever":    {func(p *events.DeletionPlanned) { p.InactiveDays = 3651 }, "are inactive for 3651 days"},
 		"inactive apps":        {func(p *events.DeletionPlanned) { p.Kind, p.InactiveDays = events.DeletionOfApps, 1 }, "apps are inactive"},
@@ -78,6 +82,7 @@ func TestCheckPlan(t *testing.T) {
 func one(spoil func(p *events.DeletionPlanned)) func(p *events.DeletionPlanned) {
 	return func(p *events.DeletionPlanned) {
 		p.Targets, p.Waves, p.Expected = slices.Clone(p.Targets[:1]), []uint32{1}, 1
+		p.Effect = deletion.EffectOf(p.Kind, p.Targets)
 		spoil(p)
 	}
 }
@@ -330,6 +335,7 @@ func TestPlanThatDescribesSomethingElse(t *testing.T) {
 			t.Fatal(err)
 		}
 		lie(&plan.Targets[0])
+		plan.Effect = deletion.EffectOf(plan.Kind, plan.Targets)
 		id := a.ID
 		w.must(w.event(events.TheOne(events.AggregateDoor), events.DoorAdmitted{Plan: id, Kind: plan.Kind, Expires: plan.Expires}), w.event(events.OfDeletion(id), plan))
 		err = w.engine.Approve(t.Context(), id, w.keys.ApprovePlan("ana", id, plan, w.now, 1))

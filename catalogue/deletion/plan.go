@@ -88,7 +88,7 @@ func Resolve(ctx context.Context, look Lookup, ask Ask, now events.Time) (events
 		return events.DeletionPlanned{}, noPolicy()
 	}
 	plan := events.DeletionPlanned{
-		Environment: policy.Policy.Environment, Kind: ask.Kind, Author: ask.Author, Submitter: ask.Submitter, Supplier: ask.Supplier,
+		Environment: policy.Policy.Environment, Action: string(ActionDelete), Kind: ask.Kind, Author: ask.Author, Submitter: ask.Submitter, Supplier: ask.Supplier,
 		Owner: ask.Owner, Run: ask.Run, Reason: ask.Reason, InactiveDays: uint32(ask.InactiveDays), Expected: uint32(ask.Expected),
 		Policy: policy.Version, AsOf: look.AsOf(), Expires: now.Add(policy.Policy.PlanLife.Duration()), Signed: ask.Signed,
 	}
@@ -111,7 +111,7 @@ func Resolve(ctx context.Context, look Lookup, ask Ask, now events.Time) (events
 		return plan, r.refused(len(ask.Targets))
 	}
 	slices.SortFunc(r.plan.Targets, inOrder)
-	r.plan.Waves = Waves(r.plan.Targets, policy.Policy)
+	r.plan.Waves, r.plan.Effect = Waves(r.plan.Targets, policy.Policy), EffectOf(ask.Kind, r.plan.Targets)
 	return r.plan, CheckPlan(r.plan, policy, now)
 }
 

@@ -213,3 +213,25 @@ func TestTargetChangesUnderItsWave(t *testing.T) {
 		t.Errorf("%d tombstones; it ended with %+v", w.tombstones(), step)
 	}
 }
+
+// A plan says what it takes away, by kind, and whom it concerns; each tenant once.
+func TestEffect(t *testing.T) {
+	t.Parallel()
+	w := governed(t, 5)
+	for name, c := range map[string]struct {
+		ask  deletion.Ask
+		want events.Effect
+	}{
+		"tenants": {w.ask(2, 3, 4), events.Effect{Tenants: -3, Apps: -6, Users: 9}},
+		"apps":    {w.askApps(2, 3, 4), events.Effect{Apps: -3, Users: 9}},
+	} {
+		p, err := deletion.Resolve(t.Context(), w, c.ask, w.now)
+		if err != nil || p.Effect != c.want {
+			t.Errorf("%s: %+v, %v, want %+v", name, p.Effect, err, c.want)
+		}
+	}
+	two := []events.DeletionTarget{{Tenant: tenantID(2), App: appID(2, 0), Users: 7}, {Tenant: tenantID(2), App: appID(2, 1), Users: 7}}
+	if is := deletion.EffectOf(events.DeletionOfApps, two); is != (events.Effect{Apps: -2, Users: 7}) {
+		t.Errorf("two apps of one tenant: %+v", is)
+	}
+}

@@ -229,6 +229,25 @@ func Waves(targets []events.DeletionTarget, policy events.Policy) []uint32 {
 	return waves
 }
 
+// EffectOf is what the deletion of targets changes: what is deleted, what goes with it, and
+// whom it concerns. A tenant's users are counted once, however many apps it loses.
+func EffectOf(kind events.DeletionKind, targets []events.DeletionTarget) (e events.Effect) {
+	concerned := map[events.TenantID]bool{}
+	for _, t := range targets {
+		if kind == events.DeletionOfApps {
+			e.Apps--
+		} else {
+			e.Tenants--
+			e.Apps -= int64(t.Cascade.Apps)
+		}
+		if !concerned[t.Tenant] {
+			concerned[t.Tenant] = true
+			e.Users += t.Users
+		}
+	}
+	return e
+}
+
 // inOrder sorts targets as they are deleted: the vendor's own first, then by id.
 func inOrder(a, b events.DeletionTarget) int {
 	if a.Internal != b.Internal {

@@ -78,8 +78,8 @@ func (w *world) forged(t *rapid.T) []events.Event {
 	id := events.DeriveID[events.PlanID](fmt.Sprint("forged", rapid.IntRange(1, 2).Draw(t, "plan")))
 	about, door, policy := events.OfDeletion(id), events.TheOne(events.AggregateDoor), events.TheOne(events.AggregatePolicy)
 	plan := events.DeletionPlanned{
-		Environment: environment, Kind: events.DeletionOfTenants, Author: people.Planner, Submitter: "eve", Supplier: "eve", Reason: "none", Expected: 1, Policy: 1,
-		Expires: w.recorded.Add(time.Hour), Waves: []uint32{1},
+		Environment: environment, Action: "delete", Kind: events.DeletionOfTenants, Author: people.Planner, Submitter: "eve", Supplier: "eve", Reason: "none", Expected: 1, Policy: 1,
+		Expires: w.recorded.Add(time.Hour), Waves: []uint32{1}, Effect: events.Effect{Tenants: -1},
 		Targets: []events.DeletionTarget{{Tenant: tenantID(n), Account: accountID(n), Name: url(n), Pinned: 1, Digest: []byte{1}}},
 	}
 	mine := people.NewKeys("eve")["eve"]

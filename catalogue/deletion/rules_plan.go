@@ -64,13 +64,21 @@ func CheckPlan(p events.DeletionPlanned, policy events.InForce, now events.Time)
 	case !p.Owner.IsZero() && (n != 1 || p.Kind != events.DeletionOfTenants || p.Targets[0].Account != p.Owner):
 		return catalogue.Refuse(ErrPlan, "plan one tenant of its owner", "%s may ask for one tenant of its own", p.Owner)
 	}
-	return checkTargets(p)
+	if err := checkTargets(p); err != nil {
+		return err
+	}
+	if effect := EffectOf(p.Kind, p.Targets); p.Effect != effect {
+		return catalogue.Refuse(ErrPlan, "plan it anew", "its effect would be %+v, it says %+v", effect, p.Effect)
+	}
+	return nil
 }
 
 // checkAsk holds what a plan says of who wants what, and why, against what can be. What is
 // refused is recorded, too, and nobody's name or address belongs there.
 func checkAsk(p events.DeletionPlanned) error {
 	switch {
+	case p.Action != string(ActionDelete):
+		return catalogue.Refuse(ErrPlan, "say delete", "there is no plan to %.40q", p.Action)
 	case p.Kind != events.DeletionOfTenants && p.Kind != events.DeletionOfApps:
 		return catalogue.Refuse(ErrPlan, "say tenant or app", "there are no deletions of %.40q", string(p.Kind))
 	case !isPerson(p.Author), !isPerson(p.Supplier), !isPerson(p.Submitter):

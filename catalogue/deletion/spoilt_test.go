@@ -179,6 +179,10 @@ var edits = map[string]func(p *events.DeletionPlanned, target *events.DeletionTa
 	},
 	"one less":     func(p *events.DeletionPlanned, _ *events.DeletionTarget) { p.Targets = p.Targets[1:] },
 	"one more":     func(p *events.DeletionPlanned, target *events.DeletionTarget) { p.Targets = append(p.Targets, *target) },
+	"action":       func(p *events.DeletionPlanned, _ *events.DeletionTarget) { p.Action = "purge" },
+	"tenants gone": func(p *events.DeletionPlanned, _ *events.DeletionTarget) { p.Effect.Tenants++ },
+	"apps gone":    func(p *events.DeletionPlanned, _ *events.DeletionTarget) { p.Effect.Apps-- },
+	"concerned":    func(p *events.DeletionPlanned, _ *events.DeletionTarget) { p.Effect.Users = 0 },
 	"order":        func(p *events.DeletionPlanned, _ *events.DeletionTarget) { slices.Reverse(p.Targets) },
 	"target":       func(_ *events.DeletionPlanned, target *events.DeletionTarget) { target.Tenant = tenantID(31) },
 	"target's app": func(_ *events.DeletionPlanned, target *events.DeletionTarget) { target.App = appID(1, 1) },
@@ -202,7 +206,7 @@ var edits = map[string]func(p *events.DeletionPlanned, target *events.DeletionTa
 
 // unsigned are the edits of what the catalogue adds to what an author has asked for.
 var unsigned = []string{
-	"submitter", "policy", "as of", "expires", "waves", "order", "target's app", "pinned", "epoch", "digest", "users", "internal", "cascade",
+	"submitter", "policy", "as of", "expires", "waves", "action", "tenants gone", "apps gone", "concerned", "order", "target's app", "pinned", "epoch", "digest", "users", "internal", "cascade",
 }
 
 // forgeries change one field of an approval.

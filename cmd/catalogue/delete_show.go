@@ -28,7 +28,7 @@ func deletionTable(w *tabwriter.Writer, d api.Deletion) {
 		row(w, "sentence", d.ToSign.Sentence)
 	}
 	row(w, "effect", fmt.Sprintf("apps %d, tenants %d", d.Effect.Apps, d.Effect.Tenants))
-	row(w, "active users", d.Users)
+	row(w, "active users", d.Effect.Users)
 	if plan.Kind == events.DeletionOfTenants {
 		c := d.Cascade
 		row(w, "with them", fmt.Sprintf("%d products, %d apps, %d members, %d groups, %d resources", c.Products, c.Apps, c.Members, c.Groups, c.Resources))

@@ -15,7 +15,7 @@ import (
 // Name and Format are those of the view.
 const (
 	Name   = "deletions"
-	Format = 1
+	Format = 2
 )
 
 // New is the view's projector.

@@ -38,7 +38,7 @@ import (
 // Name and Format are those of the view.
 const (
 	Name   = "heads"
-	Format = 6
+	Format = 7
 )
 
 // flushAnswers is how many events may stand in the overlay before they are

@@ -18,9 +18,8 @@ type Deletion struct {
 	ID events.PlanID `json:"plan"`
 	Standing
 	ToSign    *ToSign           `json:"to_sign,omitzero"` // for the waves that have not passed; nil: nothing is to be approved
-	Effect    DeletionEffect    `json:"effect"`           // as predicted
+	Effect    events.Effect     `json:"effect"`           // as predicted
 	Cascade   events.Cascade    `json:"cascade"`          // what goes with tenants
-	Users     uint64            `json:"active_users"`     // of all tenants that are affected
 	Largest   []AffectedTenant  `json:"largest"`          // by active users
 	Needed    int               `json:"approvals_needed"`
 	Approvals []events.Given    `json:"approvals"`
@@ -33,12 +32,6 @@ type Deletion struct {
 	Executor string                       `json:"executor,omitzero"` // who has started it
 	Checked  []events.DeletionWaveChecked `json:"checked,omitzero"`  // what was counted after each wave
 	Deletion events.DeletionPlanned       `json:"deletion"`
-}
-
-// DeletionEffect is what the counts of the catalogue change by: nothing or less.
-type DeletionEffect struct {
-	Tenants int64 `json:"tenants"`
-	Apps    int64 `json:"apps"`
 }
 
 // DeletionRehearsal is what came of the last rehearsal.
@@ -94,7 +87,7 @@ func (a *API) reviewed(look deletion.Lookup, id events.PlanID, d events.Deletion
 	}
 	plan := d.Plan
 	out = Deletion{
-		ID: id, Hash: d.Hash, Planned: d.Planned, Executor: d.Executor, Checked: d.Checked, Deletion: plan,
+		ID: id, Hash: d.Hash, Planned: d.Planned, Executor: d.Executor, Checked: d.Checked, Deletion: plan, Effect: plan.Effect,
 		Needed: deletion.Approvals(policy.Policy, len(plan.Targets)), Approvals: append([]events.Given{}, d.Approvals...), Confirmed: d.Confirmed.By,
 		Rehearsed: DeletionRehearsal{At: d.Rehearsal.Time, Passed: d.Rehearsed.Passed, Why: d.Rehearsed.Why},
 		ToSign: &ToSign{
@@ -114,12 +107,6 @@ func (a *API) reviewed(look deletion.Lookup, id events.PlanID, d events.Deletion
 	for _, t := range plan.Targets {
 		out.Cascade = out.Cascade.Add(t.Cascade)
 	}
-	out.Effect.Apps = -int64(out.Cascade.Apps)
-	if plan.Kind == events.DeletionOfApps {
-		out.Effect.Apps = -int64(len(plan.Targets))
-	} else {
-		out.Effect.Tenants = -int64(len(plan.Targets))
-	}
 	return out, out.affect(look)
 }
 
@@ -133,7 +120,6 @@ func (d *Deletion) affect(look deletion.Lookup) error {
 			i = len(d.Largest)
 			places[t.Tenant] = i
 			d.Largest = append(d.Largest, AffectedTenant{Tenant: t.Tenant, Users: t.Users, Internal: t.Internal})
-			d.Users += t.Users
 		}
 		d.Largest[i].Targets++
 	}

@@ -96,6 +96,8 @@ var plans = []guard{
 	rulesPlan.never("Approvals(limits, n) == 0", "more targets than any number may approve"),
 	rulesPlan.never("p.Expires <= now || p.Expires > now.Add(limits.PlanLife.Duration())", "a plan that lives too long"),
 	rulesPlan.never("!slices.Equal(p.Waves, Waves(p.Targets, limits))", "other waves than the policy's"),
+	rulesPlan.never("p.Effect != effect", "another effect than the targets'"),
+	rulesPlan.never("p.Action != string(ActionDelete)", "a plan to do something else"),
 	rulesPlan.never("p.InactiveDays > maxInactive", "a claim of ever"),
 	rulesPlan.never("p.InactiveDays > 0 && p.Kind == events.DeletionOfApps", "a claim of apps"),
 	rulesPlan.never("!p.Owner.IsZero() && (n != 1 || p.Kind != events.DeletionOfTenants || p.Targets[0].Account != p.Owner)", "a request for what is not the owner's"),
