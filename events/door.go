@@ -40,7 +40,7 @@ type DoorHalted struct {
 // DoorReopened lifts a halt. The plans it has killed stay dead, and what restorations hold
 // is held, but by the one that is let go of.
 type DoorReopened struct {
-	Approval Approval  `json:"approval"` // its hash names the halt, and what is let go of
+	Approval Approval  `json:"approval"` // its hash names the halt: HaltHash; its sentence what is let go of
 	Reason   string    `json:"reason"`
 	LetGo    RestoreID `json:"let_go,omitzero"` // a restoration that cannot be applied to its end
 }

@@ -187,8 +187,8 @@ func OwnerSentence(p events.DeletionPlanned) string {
 }
 
 // HaltHash is what an approval that lifts a halt is given for.
-func HaltHash(halt events.Mark, letGo events.RestoreID) []byte {
-	sum := sha256.Sum256(fmt.Appendf(nil, "catalogue/halt/v1\x00%d\x00%s", halt.Seq, letGo))
+func HaltHash(halt events.Mark) []byte {
+	sum := sha256.Sum256(fmt.Appendf(nil, "catalogue/halt/v1\x00%d", halt.Seq))
 	return sum[:]
 }
 

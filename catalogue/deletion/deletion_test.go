@@ -204,15 +204,10 @@ func TestLiftingLetsGoOfWhatIsNamed(t *testing.T) {
 	w.hold(one)
 	w.halt()
 	for name, spoil := range map[string]func(*people.Consent){
-		"signed for letting go of nothing": func(c *people.Consent) {
-			door := w.door()
-			c.Hash, c.Sentence = deletion.HaltHash(door.Halted, events.RestoreID{}), deletion.ReopenSentence(environment, door.Halted, events.RestoreID{})
-		},
 		"signed for another": func(c *people.Consent) {
-			door := w.door()
-			c.Hash, c.Sentence = deletion.HaltHash(door.Halted, other), deletion.ReopenSentence(environment, door.Halted, other)
+			c.Sentence = deletion.ReopenSentence(environment, w.door().Halted, other)
 		},
-		"another sentence": func(c *people.Consent) {
+		"signed for none": func(c *people.Consent) {
 			c.Sentence = deletion.ReopenSentence(environment, w.door().Halted, events.RestoreID{})
 		},
 	} {

@@ -110,7 +110,7 @@ func (w *world) reopenAndLetGo(letGo events.RestoreID, person, actor string, spo
 	}
 	w.ids++
 	c := people.Consent{
-		Person: person, Action: deletion.ActionReopen, Environment: environment, Hash: deletion.HaltHash(door.Halted, letGo),
+		Person: person, Action: deletion.ActionReopen, Environment: environment, Hash: deletion.HaltHash(door.Halted),
 		Sentence: deletion.ReopenSentence(environment, door.Halted, letGo), Now: w.now, N: w.ids,
 	}
 	if spoil != nil {
@@ -140,7 +140,7 @@ func TestHaltIsLiftedWithApproval(t *testing.T) {
 	}{
 		"by whoever asks": {"ana", "ana", nil},
 		"spelt otherwise": {"ana", "Ana", nil},
-		"another halt":    {"ana", "oncall", func(c *people.Consent) { c.Hash = deletion.HaltHash(events.Mark{Seq: 1}, events.RestoreID{}) }},
+		"another halt":    {"ana", "oncall", func(c *people.Consent) { c.Hash = deletion.HaltHash(events.Mark{Seq: 1}) }},
 		"another action":  {"ana", "oncall", func(c *people.Consent) { c.Action = deletion.ActionDelete }},
 		"no sentence":     {"ana", "oncall", func(c *people.Consent) { c.Sentence = "" }},
 	} {

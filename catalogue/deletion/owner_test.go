@@ -104,6 +104,27 @@ func TestUnconfirmedTakeNoPlace(t *testing.T) {
 	}
 }
 
+// A request that has gone counts once, also while its plan has not ended.
+func TestPlaceOfOneThatHasGone(t *testing.T) {
+	t.Parallel()
+	w := owners(t, 2, 5)
+	first, second := w.request(2), w.request(3)
+	if err := w.confirm(first, first.Deletion.Owner); err != nil {
+		t.Fatal(err)
+	}
+	for w.tombstones() == 0 {
+		if _, err := w.engine.Step(t.Context(), first.ID); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if open := w.door().Open; len(open) != 1 {
+		t.Fatalf("at the door: %+v", open)
+	}
+	if err := w.confirm(second, second.Deletion.Owner); err != nil {
+		t.Errorf("the second of a day: %v", err)
+	}
+}
+
 // A confirmation that is over the budget may be given again the next day, while the plan
 // lives.
 func TestConfirmedTheNextDay(t *testing.T) {

@@ -88,8 +88,8 @@ func (r *rules) reopened(p events.DoorReopened) error {
 	case !p.LetGo.IsZero() && !slices.Contains(r.door.Held, p.LetGo):
 		return catalogue.Refuse(ErrHeld, "leave it out", "%s does not hold the door", p.LetGo)
 	}
-	hash, sentence := HaltHash(r.door.Halted, p.LetGo), ReopenSentence(r.policy.Policy.Environment, r.door.Halted, p.LetGo)
-	return verify(r.policy.Policy, ActionReopen, p.Approval, hash, sentence, r.at.Time)
+	sentence := ReopenSentence(r.policy.Policy.Environment, r.door.Halted, p.LetGo)
+	return verify(r.policy.Policy, ActionReopen, p.Approval, HaltHash(r.door.Halted), sentence, r.at.Time)
 }
 
 // released ends the hold of a restoration that is finished.

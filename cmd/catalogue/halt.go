@@ -65,7 +65,7 @@ func (a *app) liftHalt(ctx context.Context, r *remote, s signer, reason string, 
 		return fmt.Errorf("%w: deletions are not halted", errNotSigned)
 	}
 	sentence := deletion.ReopenSentence(door.ToSign.Environment, door.Halted, letGo)
-	approval, err := a.sign(s, *door.ToSign, deletion.HaltHash(door.Halted, letGo), sentence)
+	approval, err := a.sign(s, *door.ToSign, deletion.HaltHash(door.Halted), sentence)
 	if err != nil {
 		return err
 	}

@@ -68,7 +68,7 @@ func (a *API) DoorShow(ctx context.Context, who auth.Caller, req DoorRequest) (o
 		}
 		out.Halt, out.Halted = &door.Halt, door.Halted
 		out.ToSign = &ToSign{
-			Environment: policy.Policy.Environment, Action: deletion.ActionReopen, Hash: deletion.HaltHash(door.Halted, req.LetGo),
+			Environment: policy.Policy.Environment, Action: deletion.ActionReopen, Hash: deletion.HaltHash(door.Halted),
 			Sentence: deletion.ReopenSentence(policy.Policy.Environment, door.Halted, req.LetGo), Life: policy.Policy.ApprovalLife, Now: a.sys.Now(),
 		}
 		return nil

@@ -77,7 +77,7 @@ var theDoor = []guard{
 	rulesDoor.never("!p.LetGo.IsZero() && !slices.Contains(r.door.Held, p.LetGo)", "letting go of what holds nothing"),
 	rulesDoor.never(`p.Reason == ""`, "a halt that is lifted for no reason"),
 	rulesDoor.never("same(p.Approval.Person, r.e.Actor)", "whoever lifts a halt approves it"),
-	rulesDoor.instead("return verify(r.policy.Policy, ActionReopen, p.Approval, hash, sentence, r.at.Time)", "_, _ = hash, sentence\n\treturn nil", "the approval that lifts a halt"),
+	rulesDoor.instead("return verify(r.policy.Policy, ActionReopen, p.Approval, HaltHash(r.door.Halted), sentence, r.at.Time)", "_ = sentence\n\treturn nil", "the approval that lifts a halt"),
 	rulesDoor.never("!done.Finished", "a release before the restoration is finished"),
 }
 
@@ -320,8 +320,8 @@ var approvals = []guard{
 	approval.without("KeyID(m.Key) == key && ", "another key of the person"),
 	approval.instead("\twire.String(w, &s.environment)\n", "", "an approval for another environment"),
 	approval.instead("\twire.String(w, &s.action)\n", "", "an approval for another action"),
-	approval.instead(`"catalogue/halt/v1\x00%d\x00%s", halt.Seq, letGo`, `"catalogue/halt/v1\x00%s", letGo`, "an approval for another halt"),
-	approval.instead(`"catalogue/halt/v1\x00%d\x00%s", halt.Seq, letGo`, `"catalogue/halt/v1\x00%d", halt.Seq`, "an approval that lets go of something else"),
+	approval.instead(`fmt.Appendf(nil, "catalogue/halt/v1\x00%d", halt.Seq)`, `fmt.Appendf(nil, "catalogue/halt/v1\x00")`, "an approval for another halt"),
+	approval.never("!letGo.IsZero()", "an approval that lets go of something else"),
 	lien.never("err == nil && len(liens.Liens) > 0", "a lien"),
 	lien.never("i < 0", "a lien that is lifted and is not there"),
 	lien.never("same(p.Approval.Person, r.e.Actor)", "whoever lifts a lien approves it"),
