@@ -70,6 +70,8 @@ const (
 	HaltDigest       HaltCause = "digest" // a view or the log is not what it was
 	HaltStreamConfig HaltCause = "stream_config"
 	HaltLag          HaltCause = "lag"
+	HaltUncounted    HaltCause = "uncounted" // the recount after a wave does not come
+	HaltClock        HaltCause = "clock"     // recorded times jump
 	HaltQuorum       HaltCause = "quorum"
 )
 

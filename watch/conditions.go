@@ -23,7 +23,7 @@ type Probe struct {
 type Conditions struct {
 	Pen
 
-	Open     func() bool // a plan is open: Watcher.Open
+	Open     func() events.Seq // the last plan that was let in and is open; 0: none is: Watcher.Open
 	Probes   []Probe
 	Every    time.Duration // between two looks; 1 s if zero
 	Listener Listener
@@ -55,8 +55,9 @@ func (c Conditions) follow(ctx context.Context, p Probe) {
 		if ctx.Err() != nil {
 			return
 		}
-		if o.halts(wrong != nil, c.Open(), p.For, c.Clock()) {
-			o.halted = c.halt(ctx, events.DoorHalted{Cause: p.Cause, Detail: oneLine(wrong.Error())})
+		open := c.Open()
+		if o.halts(wrong != nil, open, p.For, c.Clock()) && c.halt(ctx, events.DoorHalted{Cause: p.Cause, Detail: oneLine(wrong.Error())}) {
+			o.halted = open
 		}
 		select {
 		case <-t.C:
@@ -101,13 +102,13 @@ func (l *looker) look(ctx context.Context, p Probe) error {
 
 // occurrence is something that is wrong, from when it was first seen.
 type occurrence struct {
-	since  time.Time // zero: nothing is wrong
-	halted bool      // because of it, and no plan was open since
+	since  time.Time  // zero: nothing is wrong
+	halted events.Seq // the last plan that was halted because of it
 }
 
 // halts tells whether to halt now. That is once while it lasts, and again for a plan that
 // was let in since.
-func (o *occurrence) halts(wrong, open bool, after time.Duration, now time.Time) bool {
+func (o *occurrence) halts(wrong bool, open events.Seq, after time.Duration, now time.Time) bool {
 	if !wrong {
 		*o = occurrence{}
 		return false
@@ -115,10 +116,7 @@ func (o *occurrence) halts(wrong, open bool, after time.Duration, now time.Time)
 	if o.since.IsZero() {
 		o.since = now
 	}
-	if !open {
-		o.halted = false
-	}
-	return open && !o.halted && now.Sub(o.since) >= after
+	return open > o.halted && now.Sub(o.since) >= after
 }
 
 // halt halts, and tells whether that is settled; if not, the next look tries again.

@@ -61,7 +61,7 @@ type room struct {
 	t *testing.T
 	*notes
 
-	open  atomic.Bool
+	open  atomic.Uint64
 	fault watch.Fault
 }
 
@@ -71,7 +71,7 @@ func newRoom(t *testing.T, wait time.Duration, more ...watch.Probe) *room {
 	r := &room{t: t, notes: &notes{}}
 	c := watch.Conditions{
 		Pen:  watch.Pen{Service: r, Clock: time.Now, NewID: uuid.NewV7},
-		Open: r.open.Load, Probes: append(more, watch.Probe{Cause: events.HaltDigest, Look: r.fault.Look, For: wait}),
+		Open: func() events.Seq { return events.Seq(r.open.Load()) }, Probes: append(more, watch.Probe{Cause: events.HaltDigest, Look: r.fault.Look, For: wait}),
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan struct{})
@@ -98,12 +98,15 @@ func TestConditions(t *testing.T) {
 		r.after(time.Minute)
 		r.fault.Set(errors.New("a row is wrong"))
 		r.after(time.Minute) // nothing is open
-		r.open.Store(true)
+		r.open.Store(5)
 		r.after(time.Second, events.HaltDigest)
 		r.after(time.Minute)
-		r.open.Store(false)
+		r.open.Store(0)
 		r.after(time.Minute)
-		r.open.Store(true) // another plan was let in, and it is wrong still
+		r.open.Store(7) // another plan was let in, and it is wrong still
+		r.after(time.Second, events.HaltDigest)
+		r.after(time.Minute)
+		r.open.Store(8) // another one at once, before it was seen that none was open
 		r.after(time.Second, events.HaltDigest)
 		r.fault.Set(nil)
 		r.after(2 * time.Second)
@@ -124,7 +127,7 @@ func TestConditionsWait(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		r := newRoom(t, 30*time.Second)
-		r.open.Store(true)
+		r.open.Store(5)
 		for range 5 {
 			r.fault.Set(errors.New("behind"))
 			r.after(20 * time.Second)
@@ -149,7 +152,7 @@ func TestSilentProbe(t *testing.T) {
 			<-hang
 			return nil
 		}})
-		r.open.Store(true)
+		r.open.Store(5)
 		r.after(10*time.Second, events.HaltQuorum)
 		r.fault.Set(errors.New("a row is wrong"))
 		r.after(time.Second, events.HaltDigest)
@@ -169,7 +172,7 @@ func TestDriftHalts(t *testing.T) {
 	r := newRig(t, log)
 	halted := make(chan events.DoorHalted, 10)
 	c := watch.Conditions{
-		Pen: watch.Pen{Service: r, Clock: time.Now, NewID: uuid.NewV7}, Open: func() bool { return true }, Every: time.Millisecond,
+		Pen: watch.Pen{Service: r, Clock: time.Now, NewID: uuid.NewV7}, Open: func() events.Seq { return 1 }, Every: time.Millisecond,
 		Probes: []watch.Probe{
 			{Cause: events.HaltQuorum, Look: log.CheckQuorum, For: 10 * time.Second},
 			{Cause: events.HaltStreamConfig, Look: log.CheckConfig},

@@ -13,8 +13,8 @@
 //	            next ones are told of after a minute without any.
 //	mix         five tombstones of a kind within a minute, when no day of the 30 before had as
 //	            many. What came within the last day makes nothing usual: it may be the same run.
-//	clock_jump  a recorded time more than an hour ahead of the time that has passed since the
-//	            Watcher began, by a clock that cannot be set. How long a log was quiet does
+//	clock_jump  a recorded time more than five minutes ahead of the time that has passed since
+//	            the Watcher began, by a clock that cannot be set. It halts what is open. How long a log was quiet does
 //	            not matter. A log that ends in the future when the Watcher begins is told of,
 //	            too; one that a wrong clock agrees with then is not.
 //	halt        deletions are halted, and no person has done it: what has is told of. The

@@ -36,7 +36,7 @@ type Config struct {
 }
 
 // jump is how far recorded times may be ahead of the time that has passed.
-const jump = time.Hour
+const jump = 5 * time.Minute
 
 // Watcher follows the log and raises alarms. Its methods may be called side by side.
 type Watcher struct {
@@ -190,7 +190,7 @@ func (w *Watcher) halted(e events.Event, refused error) []finding {
 	if !ok || refused != nil || p.Cause == events.HaltByPerson || e.RecordedTime < w.copied {
 		return nil
 	}
-	if e.Source == Source && slices.Contains([]events.HaltCause{events.HaltRate, events.HaltBudget, events.HaltMismatch}, p.Cause) {
+	if e.Source == Source && slices.Contains([]events.HaltCause{events.HaltRate, events.HaltBudget, events.HaltMismatch, events.HaltClock}, p.Cause) {
 		return nil
 	}
 	return []finding{{alarm: events.AlarmRaised{
@@ -278,10 +278,14 @@ func (w *Watcher) jump(e events.Event, at time.Time) (f finding, found bool) {
 		return f, false
 	}
 	w.anchor, w.anchored = e.RecordedTime, at
-	return finding{alarm: events.AlarmRaised{
+	f = finding{alarm: events.AlarmRaised{
 		Alarm: events.AlarmClockJump, From: e.Seq, To: e.Seq, Count: 1,
 		Detail: fmt.Sprintf("event %d was recorded at %s, when it was %s", e.Seq, e.RecordedTime, can),
-	}}, true
+	}}
+	if w.lastOpen(0) > 0 {
+		f.halt = events.HaltClock // what its plan waits for, and what it expires by, is not to be trusted
+	}
+	return f, true
 }
 
 // reach notes how far everything was looked at.
@@ -303,15 +307,20 @@ func (w *Watcher) Seen() events.Seq {
 	return seen
 }
 
-// Open tells whether a plan is open, as far as the log was read.
-func (w *Watcher) Open() bool {
-	now := events.TimeOf(w.cfg.Clock())
+// Open is the event that let in the last plan that is open, as far as the log was read; 0:
+// there is none.
+func (w *Watcher) Open() events.Seq {
+	return w.lastOpen(events.TimeOf(w.cfg.Clock()))
+}
+
+// lastOpen is the last one that has not expired at a time.
+func (w *Watcher) lastOpen(at events.Time) (last events.Seq) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for _, plan := range w.open {
-		if plan.Expires > now {
-			return true
+		if plan.Expires > at {
+			last = max(last, plan.Mark.Seq)
 		}
 	}
-	return false
+	return last
 }

@@ -78,9 +78,13 @@ func TestClockThatWasAhead(t *testing.T) {
 	tick()
 	clock.move(-40 * 24 * time.Hour)
 	tick()
+	if halt := halted(t, s, func() {}); halt.Cause != events.HaltClock {
+		t.Errorf("%+v", halt)
+	}
 	if out := step(before); !out.Done || out.Why == "" {
 		t.Errorf("a plan from before the jump goes on: %+v", out)
 	}
+	lift(t, s, crew)
 	again, err := crew.Plan(t.Context(), ask)
 	if err != nil {
 		t.Fatal(err)

@@ -131,7 +131,7 @@ func (s *System) Prove(ctx context.Context) (report replay.Report, err error) {
 	if err != nil {
 		return report, err
 	}
-	s.watching.verifiedAs(report)
+	s.watching.verifiedAs(report, false)
 	if !report.Proof.IsZero() {
 		s.proofs.Keep(report.Proof)
 	}

@@ -43,7 +43,7 @@ func (s *System) Verify(ctx context.Context, progress func(at, of events.Seq)) (
 	subjects := append(replay.Subjects(pinned), replay.Subject{Projector: heads.Projector{}, Snapshot: written})
 	report, err = replay.Verify(ctx, s.Log, subjects, replay.Options{Progress: progress, Spare: s.Runner.Spare, Genesis: s.genesis})
 	if err == nil {
-		s.watching.verifiedAs(report)
+		s.watching.verifiedAs(report, true)
 	}
 	if err != nil || report.Proof.IsZero() {
 		return report, err

@@ -7,6 +7,8 @@ var parts = []part{
 	{[]string{"./catalogue", "./catalogue/deletion"}, folds},
 	{[]string{"./catalogue"}, writing},
 	{[]string{"./replay/restore"}, planners},
+	{[]string{"./watch"}, watching},
+	{[]string{"./cmd/internal/daemon"}, conditions},
 }
 
 const (
@@ -28,6 +30,11 @@ const (
 	clock       source = "catalogue/deletion/clock.go"
 	keeping     source = "catalogue/deletion/keeping.go"
 	register    source = "catalogue/deletion/register.go"
+	watcher     source = "watch/watcher.go"
+	windows     source = "watch/windows.go"
+	condition   source = "watch/conditions.go"
+	behind      source = "watch/behind.go"
+	daemonWatch source = "cmd/internal/daemon/watch.go"
 )
 
 // vouching is what asks the rules, and what they ask of every event.
@@ -459,4 +466,33 @@ var governed = []guard{
 	event.instead("case TenantDeleted, AppUninstalled, TenantRestored:", "case AppUninstalled, TenantRestored:", "tombstones of tenants are governed"),
 	event.instead("case TenantDeleted, AppUninstalled, TenantRestored:", "case TenantDeleted, TenantRestored:", "tombstones of apps are governed"),
 	event.instead("case TenantDeleted, AppUninstalled, TenantRestored:", "case TenantDeleted, AppUninstalled:", "restorations are governed"),
+}
+
+// watching is what sees tombstones, and halts.
+var watching = []guard{
+	windows.instead("f.halt = line.cause", "_ = line.cause", "the halt at the rate of tombstones"),
+	windows.instead("{\"a minute\", minute, budget.Minute, events.HaltRate},", "{\"a minute\", minute, 1 << 30, events.HaltRate},", "the rate of a minute"),
+	windows.instead("{\"a day\", day, budget.Day, events.HaltBudget},", "{\"a day\", day, 1 << 30, events.HaltBudget},", "the rate of a day"),
+	windows.instead("{\"30 days\", month, budget.Month, events.HaltBudget},", "{\"30 days\", month, 1 << 30, events.HaltBudget},", "the rate of 30 days"),
+	windows.instead("Alarm: events.AlarmUnvouched, From: t.seq, To: t.seq, Count: 1, Detail: what,\n\t}, halt: events.HaltMismatch}}", "Alarm: events.AlarmUnvouched, From: t.seq, To: t.seq, Count: 1, Detail: what,\n\t}}}", "the halt at an event that governs and is refused"),
+	windows.never("!w.crosses(line, len(burst), mixBurst-1)", "the mix of tombstones"),
+	watcher.instead("f.halt = events.HaltClock", "_ = events.HaltClock", "the halt at a clock that jumps"),
+	watcher.instead("e.RecordedTime.Sub(can) <= jump", "true", "a clock that jumps"),
+	watcher.instead("w.budget = policy.Policy.Budget", "_ = policy.Policy.Budget", "the budget of the policy in force"),
+	condition.instead("open > o.halted && ", "open > 0 && o.halted == 0 && ", "a plan that was let in after a halt"),
+	condition.instead("now.Sub(o.since) >= after", "now.Sub(o.since) > after+time.Hour", "what is wrong for long enough"),
+	condition.instead("return errSilent", "return nil", "a condition that does not answer"),
+	behind.instead("b.seen[0].head <= reader", "true", "readers that are behind"),
+}
+
+// conditions are what deletions must not go on without, in the daemon.
+var conditions = []guard{
+	daemonWatch.without("{Cause: events.HaltStreamConfig, Look: s.drifted},", "the stream's configuration"),
+	daemonWatch.without("{Cause: events.HaltLag, Look: w.lagging},", "views that are behind"),
+	daemonWatch.without("{Cause: events.HaltLag, Look: w.blind.Look},", "a log that nobody watches"),
+	daemonWatch.without("{Cause: events.HaltUncounted, Look: w.uncounted, For: lagTime},", "waves that nobody counts"),
+	daemonWatch.without("{Cause: events.HaltDigest, Look: w.verified.Look},", "what a verification has found"),
+	daemonWatch.never("now.Fault != \"\"", "what a verification has found before a start"),
+	daemonWatch.instead("case whole || !found.Whole:", "case true:", "what only a whole verification makes good"),
+	daemonWatch.instead("late >= lagTime", "late >= 100*lagTime", "how far a view may be behind"),
 }
