@@ -103,7 +103,7 @@ func evolveDoor(s State, payload events.Payload, at events.Mark) error {
 		}
 	case events.DoorReopened:
 		door.Halt, door.Halted = events.DoorHalted{}, events.Mark{}
-		door.Held = without(door.Held, func(id events.RestoreID) bool { return id == p.LetGo })
+		door.Held = without(door.Held, func(id events.RestoreID) bool { return slices.Contains(p.LetGo, id) })
 	case events.DoorHeld:
 		if !slices.Contains(door.Held, p.Restoration) {
 			door.Held = append(slices.Clip(door.Held), p.Restoration)

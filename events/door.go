@@ -38,11 +38,11 @@ type DoorHalted struct {
 }
 
 // DoorReopened lifts a halt. The plans it has killed stay dead, and what restorations hold
-// is held, but by the one that is let go of.
+// is held, but by those that are let go of.
 type DoorReopened struct {
-	Approval Approval  `json:"approval"` // its hash names the halt: HaltHash; its sentence what is let go of
-	Reason   string    `json:"reason"`
-	LetGo    RestoreID `json:"let_go,omitzero"` // a restoration that cannot be applied to its end
+	Approval Approval    `json:"approval"` // its hash names the halt, and what is let go of
+	Reason   string      `json:"reason"`
+	LetGo    []RestoreID `json:"let_go,omitzero"` // restorations that cannot be applied to their end
 }
 
 // DoorHeld keeps the door shut while a restoration is being applied, and DoorReleased
@@ -147,7 +147,7 @@ func (d *DoorHalted) Fields(w *wire.Coder) {
 func (d *DoorReopened) Fields(w *wire.Coder) {
 	wire.Struct(w, &d.Approval)
 	wire.String(w, &d.Reason)
-	d.LetGo.Wire(w)
+	wire.List(w, &d.LetGo, (*RestoreID).Wire)
 }
 
 // Fields lists the fields in the order of the wire.

@@ -173,10 +173,10 @@ func PolicySentence(p events.PolicyProposed) string {
 }
 
 // ReopenSentence is what somebody has to type to lift a halt.
-func ReopenSentence(environment string, halt events.Mark, letGo events.RestoreID) string {
-	sentence := fmt.Sprintf("LIFT HALT %d OF %s", halt.Seq, strings.ToUpper(environment))
-	if !letGo.IsZero() {
-		sentence += fmt.Sprintf(", LET GO OF %s", letGo)
+func ReopenSentence(environment string, halt events.Mark, letGo []events.RestoreID) string {
+	sentence, before := fmt.Sprintf("LIFT HALT %d OF %s", halt.Seq, strings.ToUpper(environment)), ", LET GO OF "
+	for _, id := range letGo {
+		sentence, before = sentence+before+id.String(), ", "
 	}
 	return sentence
 }
@@ -187,8 +187,12 @@ func OwnerSentence(p events.DeletionPlanned) string {
 }
 
 // HaltHash is what an approval that lifts a halt is given for.
-func HaltHash(halt events.Mark) []byte {
-	sum := sha256.Sum256(fmt.Appendf(nil, "catalogue/halt/v1\x00%d", halt.Seq))
+func HaltHash(halt events.Mark, letGo []events.RestoreID) []byte {
+	text := fmt.Appendf(nil, "catalogue/halt/v1\x00%d", halt.Seq)
+	for _, id := range letGo {
+		text = fmt.Appendf(text, "\x00%s", id)
+	}
+	sum := sha256.Sum256(text)
 	return sum[:]
 }
 

@@ -2,7 +2,9 @@ package deletion_test
 
 import (
 	"errors"
+	"fmt"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -196,28 +198,39 @@ func TestNothingIsDeletedDuringARestoration(t *testing.T) {
 	w.plan(w.askApps(5))
 }
 
-// Whoever lifts a halt lets go of no restoration but the one that is named, and signed for.
+// Whoever lifts a halt lets go of no restorations but those that are named, and signed for.
 func TestLiftingLetsGoOfWhatIsNamed(t *testing.T) {
 	t.Parallel()
 	w := governed(t, 10)
-	one, other := events.DeriveID[events.RestoreID]("one"), events.DeriveID[events.RestoreID]("other")
+	one, two, other := events.DeriveID[events.RestoreID]("one"), events.DeriveID[events.RestoreID]("two"), events.DeriveID[events.RestoreID]("other")
 	w.hold(one)
+	w.hold(two)
 	w.halt()
+	signedFor := func(letGo ...events.RestoreID) func(*people.Consent) {
+		return func(c *people.Consent) {
+			door := w.door()
+			c.Hash, c.Sentence = deletion.HaltHash(door.Halted, letGo), deletion.ReopenSentence(environment, door.Halted, letGo)
+		}
+	}
 	for name, spoil := range map[string]func(*people.Consent){
-		"signed for another": func(c *people.Consent) {
-			c.Sentence = deletion.ReopenSentence(environment, w.door().Halted, other)
+		"signed for letting go of nothing":    signedFor(),
+		"signed for letting go of one of two": signedFor(one),
+		"signed for another":                  signedFor(one, other),
+		"signed for more":                     signedFor(one, two, other),
+		"another sentence": func(c *people.Consent) {
+			c.Sentence = deletion.ReopenSentence(environment, w.door().Halted, nil)
 		},
-		"signed for none": func(c *people.Consent) {
-			c.Sentence = deletion.ReopenSentence(environment, w.door().Halted, events.RestoreID{})
-		},
+		"another hash": func(c *people.Consent) { c.Hash = deletion.HaltHash(w.door().Halted, nil) },
 	} {
-		if err := w.reopenAndLetGo(one, "ana", "oncall", spoil); !errors.Is(err, deletion.ErrApproval) {
+		if err := w.reopenAndLetGo([]events.RestoreID{one, two}, "ana", "oncall", spoil); !errors.Is(err, deletion.ErrApproval) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	mustSay(t, "what holds nothing", w.reopenAndLetGo(other, "ana", "oncall", nil), "does not hold the door")
+	for _, letGo := range [][]events.RestoreID{{other}, {one, other}, {{}}} {
+		mustSay(t, fmt.Sprint(letGo), w.reopenAndLetGo(letGo, "ana", "oncall", nil), "does not hold the door")
+	}
 	w.lift()
-	if held := w.door().Held; !slices.Equal(held, []events.RestoreID{one}) {
+	if held := w.door().Held; !slices.Equal(held, []events.RestoreID{one, two}) {
 		t.Errorf("held by %v after a halt was lifted", held)
 	}
 	if _, err := w.tryPlan(w.ask(2)); !errors.Is(err, deletion.ErrHeld) {
@@ -225,10 +238,14 @@ func TestLiftingLetsGoOfWhatIsNamed(t *testing.T) {
 	}
 	w.hold(other)
 	w.halt()
-	if err := w.reopenAndLetGo(one, "ana", "oncall", nil); err != nil {
+	sentence := deletion.ReopenSentence(environment, w.door().Halted, []events.RestoreID{one, other})
+	if want := fmt.Sprintf(", LET GO OF %s, %s", one, other); !strings.HasSuffix(sentence, want) {
+		t.Errorf("to be typed: %q", sentence)
+	}
+	if err := w.reopenAndLetGo([]events.RestoreID{one, other}, "ana", "oncall", nil); err != nil {
 		t.Fatal(err)
 	}
-	if held := w.door().Held; !slices.Equal(held, []events.RestoreID{other}) {
-		t.Errorf("held by %v after the other was let go of", held)
+	if held := w.door().Held; !slices.Equal(held, []events.RestoreID{two}) {
+		t.Errorf("held by %v after the others were let go of", held)
 	}
 }

@@ -1,6 +1,9 @@
 package deletion
 
-import "errors"
+import (
+	"errors"
+	"fmt"
+)
 
 // The answers of this package. Match with errors.Is.
 var (
@@ -26,6 +29,8 @@ var (
 	ErrPlan = errors.New("the plan does not hold")
 	// ErrRestoration is returned for what comes back and is not what a restoration planned.
 	ErrRestoration = errors.New("no restoration brings that back")
+	// ErrLetGo is returned for what comes back while its restoration does not hold the door.
+	ErrLetGo = fmt.Errorf("%w while it does not hold the door", ErrRestoration)
 	// ErrPolicy is returned for a change of policy that may not be made.
 	ErrPolicy = errors.New("the policy does not allow it")
 )

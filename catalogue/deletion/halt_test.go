@@ -99,10 +99,10 @@ func (w *world) lift() {
 
 func (w *world) reopen(person, actor string, spoil func(*people.Consent)) error {
 	w.t.Helper()
-	return w.reopenAndLetGo(events.RestoreID{}, person, actor, spoil)
+	return w.reopenAndLetGo(nil, person, actor, spoil)
 }
 
-func (w *world) reopenAndLetGo(letGo events.RestoreID, person, actor string, spoil func(*people.Consent)) error {
+func (w *world) reopenAndLetGo(letGo []events.RestoreID, person, actor string, spoil func(*people.Consent)) error {
 	w.t.Helper()
 	door, err := deletion.DoorOf(w)
 	if err != nil {
@@ -110,7 +110,7 @@ func (w *world) reopenAndLetGo(letGo events.RestoreID, person, actor string, spo
 	}
 	w.ids++
 	c := people.Consent{
-		Person: person, Action: deletion.ActionReopen, Environment: environment, Hash: deletion.HaltHash(door.Halted),
+		Person: person, Action: deletion.ActionReopen, Environment: environment, Hash: deletion.HaltHash(door.Halted, letGo),
 		Sentence: deletion.ReopenSentence(environment, door.Halted, letGo), Now: w.now, N: w.ids,
 	}
 	if spoil != nil {
@@ -140,7 +140,7 @@ func TestHaltIsLiftedWithApproval(t *testing.T) {
 	}{
 		"by whoever asks": {"ana", "ana", nil},
 		"spelt otherwise": {"ana", "Ana", nil},
-		"another halt":    {"ana", "oncall", func(c *people.Consent) { c.Hash = deletion.HaltHash(events.Mark{Seq: 1}) }},
+		"another halt":    {"ana", "oncall", func(c *people.Consent) { c.Hash = deletion.HaltHash(events.Mark{Seq: 1}, nil) }},
 		"another action":  {"ana", "oncall", func(c *people.Consent) { c.Action = deletion.ActionDelete }},
 		"no sentence":     {"ana", "oncall", func(c *people.Consent) { c.Sentence = "" }},
 	} {

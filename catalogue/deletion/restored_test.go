@@ -111,13 +111,13 @@ func TestRestoredAsPlanned(t *testing.T) {
 		}, "is no target of"},
 		"one that was let go of": {1, func(w *world, _ *[]events.Event) {
 			w.halt()
-			if err := w.reopenAndLetGo(aRestoration, "ana", "oncall", nil); err != nil {
+			if err := w.reopenAndLetGo([]events.RestoreID{aRestoration}, "ana", "oncall", nil); err != nil {
 				w.t.Fatal(err)
 			}
 		}, "does not hold the door"},
 		"one that holds it again": {1, func(w *world, _ *[]events.Event) {
 			w.halt()
-			if err := w.reopenAndLetGo(aRestoration, "ana", "oncall", nil); err != nil {
+			if err := w.reopenAndLetGo([]events.RestoreID{aRestoration}, "ana", "oncall", nil); err != nil {
 				w.t.Fatal(err)
 			}
 			w.hold(aRestoration)

@@ -85,11 +85,14 @@ func (r *rules) reopened(p events.DoorReopened) error {
 		return catalogue.Refuse(ErrApproval, "say why", "no reason is given")
 	case same(p.Approval.Person, r.e.Actor):
 		return catalogue.Refuse(ErrApproval, "somebody else must approve", "%s asks for it", p.Approval.Person)
-	case !p.LetGo.IsZero() && !slices.Contains(r.door.Held, p.LetGo):
-		return catalogue.Refuse(ErrHeld, "leave it out", "%s does not hold the door", p.LetGo)
 	}
-	sentence := ReopenSentence(r.policy.Policy.Environment, r.door.Halted, p.LetGo)
-	return verify(r.policy.Policy, ActionReopen, p.Approval, HaltHash(r.door.Halted), sentence, r.at.Time)
+	for _, id := range p.LetGo {
+		if !slices.Contains(r.door.Held, id) {
+			return catalogue.Refuse(ErrHeld, "leave it out", "%s does not hold the door", id)
+		}
+	}
+	hash, sentence := HaltHash(r.door.Halted, p.LetGo), ReopenSentence(r.policy.Policy.Environment, r.door.Halted, p.LetGo)
+	return verify(r.policy.Policy, ActionReopen, p.Approval, hash, sentence, r.at.Time)
 }
 
 // released ends the hold of a restoration that is finished.

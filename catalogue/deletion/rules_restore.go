@@ -53,7 +53,7 @@ func holding(w Heads, id events.RestoreID) error {
 	if err == nil && policy.Version > 0 {
 		var door events.Door
 		if door, err = DoorOf(w); err == nil && !slices.Contains(door.Held, id) {
-			err = catalogue.Refuse(ErrRestoration, "apply it again", "%s does not hold the door, a halt was lifted and it was let go of", id)
+			err = catalogue.Refuse(ErrLetGo, "apply it again", "%s does not hold the door, a halt was lifted and it was let go of", id)
 		}
 	}
 	if errors.Is(err, catalogue.ErrQuarantined) {

@@ -9,7 +9,6 @@ import (
 
 	"tenantcatalogue/catalogue/deletion"
 	"tenantcatalogue/cmd/internal/api"
-	"tenantcatalogue/events"
 )
 
 func (a *app) halt() *cobra.Command {
@@ -17,7 +16,7 @@ func (a *app) halt() *cobra.Command {
 	var s signer
 	var lift, look bool
 	var reason string
-	var letGo events.RestoreID
+	var letGo []string
 	cmd := &cobra.Command{
 		Use:   "halt",
 		Short: "Halt every deletion, now; nobody has to approve that",
@@ -29,13 +28,19 @@ restorations that are being applied go on holding the door, but for --let-go.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			switch {
+			case len(letGo) > 0 && !lift:
+				return usagef("--let-go needs --lift")
 			case look:
 				return query(a, cmd, w, operators+"halt.show", api.DoorRequest{}, doorTable)
 			case lift:
 				if s.key == "" || s.person == "" || reason == "" {
 					return usagef("--lift needs --key, --person and --reason")
 				}
-				return w.with(cmd.Context(), func(ctx context.Context, r *remote) error { return a.liftHalt(ctx, r, s, reason, letGo) })
+				req := api.LiftRequest{Reason: reason}
+				if err := parseAll("--let-go", letGo, &req.LetGo); err != nil {
+					return err
+				}
+				return w.with(cmd.Context(), func(ctx context.Context, r *remote) error { return a.liftHalt(ctx, r, s, req) })
 			}
 			return query(a, cmd, w, services+"halt", api.HaltRequest{Detail: reason}, func(w *tabwriter.Writer, h api.HaltResponse) {
 				row(w, "halted", fmt.Sprintf("by %s", h.By))
@@ -49,14 +54,13 @@ restorations that are being applied go on holding the door, but for --let-go.`,
 	f.StringVar(&reason, "reason", "", "why")
 	f.BoolVar(&lift, "lift", false, "lift the halt in force, with your key")
 	f.BoolVar(&look, "show", false, "show whether there is one, and what is open")
-	f.TextVar(&letGo, "let-go", events.RestoreID{}, "with --lift: a restoration that holds the door and cannot be applied to its end")
+	f.StringSliceVar(&letGo, "let-go", nil, "with --lift: a restoration that holds the door and cannot be applied to its end; may be given several times")
 	cmd.MarkFlagsMutuallyExclusive("lift", "show")
-	cmd.MarkFlagsMutuallyExclusive("let-go", "show")
 	return cmd
 }
 
-func (a *app) liftHalt(ctx context.Context, r *remote, s signer, reason string, letGo events.RestoreID) error {
-	door, err := get[api.Door](ctx, r, operators+"halt.show", api.DoorRequest{LetGo: letGo})
+func (a *app) liftHalt(ctx context.Context, r *remote, s signer, req api.LiftRequest) error {
+	door, err := get[api.Door](ctx, r, operators+"halt.show", api.DoorRequest{LetGo: req.LetGo})
 	if err != nil {
 		return err
 	}
@@ -64,12 +68,11 @@ func (a *app) liftHalt(ctx context.Context, r *remote, s signer, reason string, 
 	if door.ToSign == nil {
 		return fmt.Errorf("%w: deletions are not halted", errNotSigned)
 	}
-	sentence := deletion.ReopenSentence(door.ToSign.Environment, door.Halted, letGo)
-	approval, err := a.sign(s, *door.ToSign, deletion.HaltHash(door.Halted), sentence)
-	if err != nil {
+	sentence := deletion.ReopenSentence(door.ToSign.Environment, door.Halted, req.LetGo)
+	if req.Approval, err = a.sign(s, *door.ToSign, deletion.HaltHash(door.Halted, req.LetGo), sentence); err != nil {
 		return err
 	}
-	raw, err := r.ask(ctx, operators+"halt.lift", api.LiftRequest{Reason: reason, Approval: approval, LetGo: letGo})
+	raw, err := r.ask(ctx, operators+"halt.lift", req)
 	if err != nil {
 		return err
 	}

@@ -76,8 +76,8 @@ const clocksDiffer = 5 * time.Minute
 // signedAt is when something is signed: in recorded time, by which the catalogue judges it,
 // and which is ahead for a while after a clock was.
 func (a *app) signedAt(recorded events.Time) events.Time {
-	if own := events.TimeOf(a.clock()).Sub(recorded); own.Abs() > clocksDiffer {
-		a.say("the catalogue's time is %s, which is %s from this machine's; what is signed counts from the catalogue's", recorded, own.Abs().Round(time.Second))
+	if own := events.TimeOf(a.clock()); own.Sub(recorded).Abs() > clocksDiffer {
+		a.say("the catalogue's time is %s, this machine's is %s; what is signed counts from the catalogue's", recorded, own)
 	}
 	return recorded
 }

@@ -164,7 +164,7 @@ func (w *World) Engine(p restore.Publisher) *restore.Engine {
 		p = w.Service
 	}
 	return restore.New(restore.Config{
-		History: w.History, Service: p, Views: w.Runner, Log: w.Log, Proofs: &w.proofs, Clock: w.Now, NewID: w.newID,
+		History: w.History, Service: p, Views: w.Runner, Log: w.Log, Proofs: &w.proofs, Now: w.Service.Now, NewID: w.newID,
 	})
 }
 

@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"tenantcatalogue/catalogue"
+	"tenantcatalogue/catalogue/deletion"
 	"tenantcatalogue/events"
 	"tenantcatalogue/projectors/history"
 	"tenantcatalogue/replay/internal/inorder"
@@ -182,8 +183,8 @@ func (a *application) publish(ctx context.Context) error {
 }
 
 // settle waits until no more than some flights are on their way. A unit that the
-// Service refuses is a failed target; when it cannot answer, the application
-// stops, to be taken up again.
+// Service refuses is a failed target; when it cannot answer, or the restoration was let go
+// of, the application stops, to be taken up again.
 func (a *application) settle(atMost int) (err error) {
 	for len(a.flying) > atMost {
 		got := <-a.flying[0]
@@ -196,7 +197,7 @@ func (a *application) settle(atMost int) (err error) {
 				if !v.Duplicate {
 					a.added += len(got.requests[i].Events)
 				}
-			case catalogue.Refused(v.Err):
+			case catalogue.Refused(v.Err) && !errors.Is(v.Err, deletion.ErrLetGo):
 				a.failed = append(a.failed, events.RestoreFailure{Tenant: got.tenants[i], Why: v.Err.Error()})
 			default:
 				err = v.Err

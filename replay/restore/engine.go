@@ -106,10 +106,10 @@ type Config struct {
 	Views      Views
 	Log        Log
 	Proofs     Proofs
-	Door       Door              // nil: nothing is deleted there
-	Spare      *projectors.Spare // what a certificate may use of the processors; nil: all
-	Genesis    deletion.Genesis  // what a certificate holds the first policy against
-	Clock      func() time.Time
+	Door       Door               // nil: nothing is deleted there
+	Spare      *projectors.Spare  // what a certificate may use of the processors; nil: all
+	Genesis    deletion.Genesis   // what a certificate holds the first policy against
+	Now        func() events.Time // recorded time: catalogue.Service.Now
 	NewID      func() (uuid.UUID, error)
 	Objectives Objectives
 }
@@ -125,8 +125,6 @@ func New(cfg Config) *Engine {
 	}
 	return &Engine{cfg: cfg}
 }
-
-func (e *Engine) now() events.Time { return events.TimeOf(e.cfg.Clock()) }
 
 // credential is the catalogue's own.
 var credential = catalogue.Credential{Via: "catalogue/restore", Roles: []catalogue.Role{catalogue.RoleInternal}}
@@ -161,7 +159,7 @@ func (e *Engine) record(ctx context.Context, p Plan) error {
 	parts := max(chunks(len(targets), targetsPerEvent), chunks(len(waiting), waitingPerEvent))
 	unit := make([]events.Event, parts)
 	for i := range unit {
-		unit[i] = e.event(p.ID, p.Ask.Actor, e.now(), fmt.Sprintf("planned/%d", i+1), events.RestorationPlanned{
+		unit[i] = e.event(p.ID, p.Ask.Actor, e.cfg.Now(), fmt.Sprintf("planned/%d", i+1), events.RestorationPlanned{
 			Mode: p.Ask.Mode, Cut: p.Cut, AsOf: p.AsOf, Point: p.Ask.Point, Cause: p.Ask.Cause, Reason: p.Ask.Reason,
 			Part: uint32(i + 1), Parts: uint32(parts),
 			Targets: chunk(targets, i, targetsPerEvent), Waiting: chunk(waiting, i, waitingPerEvent),

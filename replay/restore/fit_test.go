@@ -48,7 +48,7 @@ func TestEveryReasonFits(t *testing.T) {
 	const n = 20_000
 	why := strings.Repeat("é", 1000)
 	k := &taker{t: t}
-	e := New(Config{Service: k, Views: k, Clock: func() time.Time { return time.Unix(1, 0) }})
+	e := New(Config{Service: k, Views: k, Now: func() events.Time { return events.TimeOf(time.Unix(1, 0)) }})
 	p := Plan{ID: events.DeriveID[events.RestoreID]("plan"), Ask: Ask{Mode: events.Rewind, Actor: "operator"}}
 	for i := range n {
 		p.Targets = append(p.Targets,

@@ -107,7 +107,7 @@ func (e *Engine) Plan(ctx context.Context, ask Ask) (Plan, error) {
 		return Plan{}, err
 	}
 	p := Plan{ID: id, Ask: ask}
-	err = e.cfg.History(func(r *history.Reader) error { return p.draw(r, e.now()) })
+	err = e.cfg.History(func(r *history.Reader) error { return p.draw(r, e.cfg.Now()) })
 	if err != nil {
 		return p, fmt.Errorf("plan a restoration: %w", err)
 	}

@@ -406,3 +406,23 @@ func TestChangedSincePlan(t *testing.T) {
 		t.Errorf("a dry run: %+v", fresh)
 	}
 }
+
+// A point that is said from now on is in recorded time: after a clock was ahead and was put
+// right, too.
+func TestPointAfterAClockThatWasAhead(t *testing.T) {
+	t.Parallel()
+	w := replaytest.New(t, replaytest.All())
+	w.Begin(3)
+	w.Pass(40 * 24 * time.Hour)
+	w.Do(owner, replaytest.Tenant(1), replaytest.Configured("theme", "dark"))
+	cut := w.Head()
+	w.Pass(-40 * 24 * time.Hour)
+	w.Service.Now() // it sees that the clock was put right
+	w.Pass(time.Hour)
+	w.Do(script, replaytest.Tenant(1), replaytest.Deleted())
+	a := ask(events.Rewind)
+	a.Point = "-10m"
+	if p, _ := carryOut(t, w, a); p.Cut != cut {
+		t.Errorf("it goes back to %d, want %d", p.Cut, cut)
+	}
+}

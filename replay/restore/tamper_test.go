@@ -193,7 +193,7 @@ func TestCertificateFindsAGap(t *testing.T) {
 	p, c := carryOut(t, w, ask(events.Undo))
 	for _, seq := range []events.Seq{1, 3, c.Pinned} {
 		e := restore.New(restore.Config{
-			History: w.History, Service: w.Service, Views: w.Runner, Log: gappy{w.Log, seq}, Proofs: &replaytest.Proofs{}, Clock: w.Now,
+			History: w.History, Service: w.Service, Views: w.Runner, Log: gappy{w.Log, seq}, Proofs: &replaytest.Proofs{}, Now: w.Service.Now,
 		})
 		c := certificate(t, w, e, p.ID, false)
 		if len(c.Faults) == 0 {

@@ -45,7 +45,7 @@ type Door struct {
 
 // DoorRequest asks how the door stands.
 type DoorRequest struct {
-	LetGo events.RestoreID `json:"let_go,omitzero"` // what is to be let go of when the halt is lifted
+	LetGo []events.RestoreID `json:"let_go,omitzero"` // what is to be let go of when the halt is lifted
 }
 
 // DoorShow tells whether deletions are halted, and what it takes to lift that.
@@ -68,7 +68,7 @@ func (a *API) DoorShow(ctx context.Context, who auth.Caller, req DoorRequest) (o
 		}
 		out.Halt, out.Halted = &door.Halt, door.Halted
 		out.ToSign = &ToSign{
-			Environment: policy.Policy.Environment, Action: deletion.ActionReopen, Hash: deletion.HaltHash(door.Halted),
+			Environment: policy.Policy.Environment, Action: deletion.ActionReopen, Hash: deletion.HaltHash(door.Halted, req.LetGo),
 			Sentence: deletion.ReopenSentence(policy.Policy.Environment, door.Halted, req.LetGo), Life: policy.Policy.ApprovalLife, Now: a.sys.Now(),
 		}
 		return nil
@@ -78,9 +78,9 @@ func (a *API) DoorShow(ctx context.Context, who auth.Caller, req DoorRequest) (o
 
 // LiftRequest lifts the halt in force.
 type LiftRequest struct {
-	Reason   string           `json:"reason"`
-	Approval events.Approval  `json:"approval"`
-	LetGo    events.RestoreID `json:"let_go,omitzero"` // a restoration that holds the door and cannot be applied to its end
+	Reason   string             `json:"reason"`
+	Approval events.Approval    `json:"approval"`
+	LetGo    []events.RestoreID `json:"let_go,omitzero"` // restorations that hold the door and cannot be applied to their end
 }
 
 // HaltLift lifts a halt. The plans that it has killed stay dead.

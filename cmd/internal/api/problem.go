@@ -67,6 +67,7 @@ func sorts() []sort {
 		{deletion.ErrPlan, client.ErrBadPlan, http.StatusUnprocessableEntity},
 		{deletion.ErrNoPlan, client.ErrNoPlan, http.StatusForbidden},
 		{deletion.ErrPolicy, client.ErrPolicy, http.StatusConflict},
+		{deletion.ErrLetGo, client.ErrConflict, http.StatusConflict},
 		{catalogue.ErrIllegal, client.ErrIllegal, http.StatusConflict},
 		{catalogue.ErrNotFound, client.ErrNotFound, http.StatusNotFound},
 		{catalogue.ErrIDReused, client.ErrIDReused, http.StatusUnprocessableEntity},

@@ -2,6 +2,7 @@ package daemon_test
 
 import (
 	"errors"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -92,6 +93,11 @@ func TestClockThatWasAhead(t *testing.T) {
 	if err := s.Deletions().Approve(t.Context(), again.ID, head.Approvals[0].Approval); !errors.Is(err, deletion.ErrApproval) {
 		t.Errorf("an approval from before the jump: %v", err)
 	}
+	// Signed by a clock that is right it has expired already, however fresh it is.
+	stale := crew.Keys.ApprovePlan(people.Approver, again.ID, again.Deletion, events.TimeOf(clock.now()), 1)
+	if err := s.Deletions().Approve(t.Context(), again.ID, stale); !errors.Is(err, deletion.ErrApproval) || !strings.Contains(err.Error(), "has expired") {
+		t.Errorf("an approval by another clock than the catalogue's: %v", err)
+	}
 	if err := s.Deletions().Withdraw(t.Context(), again.ID, people.Author, "only to try"); err != nil {
 		t.Fatal(err)
 	}
@@ -118,5 +124,53 @@ func TestClockThatWasAhead(t *testing.T) {
 	}
 	if waited != 10*time.Minute || s.Now().Sub(began) != waited {
 		t.Errorf("it waited for %s, and %s were recorded; want the bake of 10 minutes", waited, s.Now().Sub(began))
+	}
+}
+
+// TestApprovalEndsWhileTheClockIsBehind approves a plan after a clock that was ahead was put
+// right: within twice its life, of real time, the approval counts no more.
+func TestApprovalEndsWhileTheClockIsBehind(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		lives int // of an approval, that pass
+		want  error
+	}{
+		"one life": {1, nil}, "two lives": {2, deletion.ErrApproval},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			clock := &wallClock{at: time.Date(2022, 4, 5, 7, 38, 0, 0, time.UTC)}
+			s := open(t, daemon.Config{Stepped: true, Clock: clock.now})
+			publish(t, s, "one")
+			crew := people.NewCrew(s.Deletions(), func() time.Time { return s.Now().Time() })
+			policy := people.QuickPolicy(crew.Roster())
+			policy.PlanLife, policy.RehearsalLife = 86400, 86400 // what ends is the approval
+			if _, err := crew.Propose(t.Context(), policy, "begin"); err != nil {
+				t.Fatal(err)
+			}
+			clock.move(40 * 24 * time.Hour)
+			if err := s.Deletions().Tick(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			clock.move(-40 * 24 * time.Hour)
+			ask, err := crew.TakeOut(t.Context(), s.Service, events.DeriveID[events.RunID]("run"), asked("one"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			p, err := crew.Plan(t.Context(), ask)
+			if err == nil {
+				err = crew.Approve(t.Context(), p)
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			if found, err := s.Deletions().Rehearse(t.Context(), p.ID, people.Author); err != nil || !found.Passed {
+				t.Fatal(found, err)
+			}
+			clock.move(time.Duration(c.lives) * time.Hour) // the crew's approvals live for one
+			if err := s.Deletions().Start(t.Context(), p.ID, people.Author); !errors.Is(err, c.want) {
+				t.Errorf("it is started: %v, want %v", err, c.want)
+			}
+		})
 	}
 }

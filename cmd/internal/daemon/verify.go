@@ -57,6 +57,6 @@ func (s *System) Restorer() *restore.Engine {
 	return restore.New(restore.Config{
 		History: func(f func(*history.Reader) error) error { return history.View(s.History, f) },
 		Service: s.Service, Views: s.Runner, Log: s.Log, Proofs: &s.proofs, Door: s.Deletions(),
-		Spare: s.Runner.Spare, Genesis: s.genesis, Clock: s.Clock, NewID: uuid.NewV7,
+		Spare: s.Runner.Spare, Genesis: s.genesis, Now: s.Now, NewID: uuid.NewV7,
 	})
 }

@@ -50,8 +50,8 @@ func lift(t *testing.T, s *daemon.System, crew *people.Crew) {
 		t.Fatal(err)
 	}
 	approval := crew.Keys.Approve(people.Consent{
-		Person: people.Approver, Action: deletion.ActionReopen, Environment: people.Environment, Hash: deletion.HaltHash(door.Halted),
-		Sentence: deletion.ReopenSentence(people.Environment, door.Halted, events.RestoreID{}), Now: s.Now(), N: uint64(door.Halted.Seq),
+		Person: people.Approver, Action: deletion.ActionReopen, Environment: people.Environment, Hash: deletion.HaltHash(door.Halted, nil),
+		Sentence: deletion.ReopenSentence(people.Environment, door.Halted, nil), Now: s.Now(), N: uint64(door.Halted.Seq),
 	})
 	if err := s.Deletions().Reopen(t.Context(), "user_oncall", events.DoorReopened{Approval: approval, Reason: "found"}); err != nil {
 		t.Fatal(err)

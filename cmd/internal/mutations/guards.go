@@ -8,7 +8,7 @@ var parts = []part{
 	{[]string{"./catalogue"}, writing},
 	{[]string{"./replay/restore"}, planners},
 	{[]string{"./watch"}, watching},
-	{[]string{"./cmd/internal/daemon"}, conditions},
+	{[]string{"./cmd/internal/daemon"}, slices.Concat(conditions, appliers)},
 }
 
 const (
@@ -81,10 +81,10 @@ var theDoor = []guard{
 	rulesDoor.never("!slices.ContainsFunc(r.door.Open, func(a events.Admitted) bool { return a.Plan == p.Plan && a.Kind == p.Kind })", "plans that leave and are not there"),
 	rulesDoor.never("r.door.Halted.IsZero()", "a halt that is lifted and is not there"),
 	rulesDoor.never("r.policy.Version == 0", "a halt that is lifted without a policy"),
-	rulesDoor.never("!p.LetGo.IsZero() && !slices.Contains(r.door.Held, p.LetGo)", "letting go of what holds nothing"),
+	rulesDoor.never("!slices.Contains(r.door.Held, id)", "letting go of what holds nothing"),
 	rulesDoor.never(`p.Reason == ""`, "a halt that is lifted for no reason"),
 	rulesDoor.never("same(p.Approval.Person, r.e.Actor)", "whoever lifts a halt approves it"),
-	rulesDoor.instead("return verify(r.policy.Policy, ActionReopen, p.Approval, HaltHash(r.door.Halted), sentence, r.at.Time)", "_ = sentence\n\treturn nil", "the approval that lifts a halt"),
+	rulesDoor.instead("return verify(r.policy.Policy, ActionReopen, p.Approval, hash, sentence, r.at.Time)", "_, _ = hash, sentence\n\treturn nil", "the approval that lifts a halt"),
 	rulesDoor.never("!done.Finished", "a release before the restoration is finished"),
 }
 
@@ -328,7 +328,8 @@ var approvals = []guard{
 	approval.instead("\twire.String(w, &s.environment)\n", "", "an approval for another environment"),
 	approval.instead("\twire.String(w, &s.action)\n", "", "an approval for another action"),
 	approval.instead(`fmt.Appendf(nil, "catalogue/halt/v1\x00%d", halt.Seq)`, `fmt.Appendf(nil, "catalogue/halt/v1\x00")`, "an approval for another halt"),
-	approval.never("!letGo.IsZero()", "an approval that lets go of something else"),
+	approval.instead(`text = fmt.Appendf(text, "\x00%s", id)`, "_ = id", "an approval that lets go of something else"),
+	approval.instead("sentence, before = sentence+before+id.String(), \", \"", "_, _ = id, before", "a sentence that does not say what is let go of"),
 	lien.never("err == nil && len(liens.Liens) > 0", "a lien"),
 	lien.never("i < 0", "a lien that is lifted and is not there"),
 	lien.never("same(p.Approval.Person, r.e.Actor)", "whoever lifts a lien approves it"),
@@ -434,6 +435,7 @@ const (
 	writer     source = "catalogue/writer.go"
 	event      source = "events/event.go"
 	restored   source = "replay/restore/target.go"
+	applying   source = "replay/restore/apply.go"
 )
 
 // folds are those that the states hold which the rules are held against.
@@ -447,6 +449,8 @@ var folds = []guard{
 	governance.instead("out[0].At -= skips[0].For\n", "", "skips that are merged count for what they end before"),
 	governance.instead("out[0].For += skips[0].For\n", "", "skips that are merged are counted"),
 	governance.never("len(skips) < RecentSkips", "skips within their bound"),
+	governance.instead("return slices.Contains(p.LetGo, id) })", "return true })", "a halt that is lifted lets go of what is named"),
+	governance.instead("return slices.Contains(p.LetGo, id) })", "return false })", "what is let go of holds the door no more"),
 	governance.instead("if list.Liens == nil", "if true", "a lien that is placed"),
 }
 
@@ -460,6 +464,10 @@ var writing = []guard{
 
 var planners = []guard{
 	restored.instead("if record.Status == events.TenantStatusDeleted {", "if false {", "a restoration that deletes"),
+}
+
+var appliers = []guard{
+	applying.instead("!errors.Is(v.Err, deletion.ErrLetGo)", "(true || errors.Is(v.Err, deletion.ErrLetGo))", "a restoration that is let go of does not end"),
 }
 
 var governed = []guard{

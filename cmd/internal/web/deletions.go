@@ -159,7 +159,7 @@ func (s *Server) halt(r *request) (answer, error) {
 // door tells whether deletions are halted.
 func (s *Server) door(r *request) (answer, error) {
 	q := r.query()
-	in := api.DoorRequest{LetGo: into[events.RestoreID](q, "let_go")}
+	in := api.DoorRequest{LetGo: all[events.RestoreID](q, "let_go")}
 	if err := q.check(); err != nil {
 		return answer{}, err
 	}

@@ -2,7 +2,9 @@ package web_test
 
 import (
 	"crypto/rand"
+	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -250,7 +252,22 @@ func TestHaltAndLift(t *testing.T) {
 	wrong := lift
 	wrong.Approval.Sentence = "yes"
 	problem(t, r.do(t, r.post("/v1/halts/lift", wrong)), 403, client.ErrNotApproved)
-	if door := read[api.Door](t, r.do(t, r.post("/v1/halts/lift", lift)), 200); door.Halt != nil {
+	problem(t, r.do(t, ask{method: "GET", path: "/v1/halts?let_go=" + events.DeriveID[events.PlanID]("p").String(), who: r.admin()}), 400, client.ErrMalformed)
+	one, two := events.DeriveID[events.RestoreID]("one"), events.DeriveID[events.RestoreID]("two")
+	for _, id := range []events.RestoreID{one, two} {
+		if err := r.Deletions().Hold(t.Context(), "oncall", id); err != nil {
+			t.Fatal(err)
+		}
+	}
+	door = get[api.Door](t, r, "/v1/halts?let_go="+one.String()+"&let_go="+two.String(), r.admin())
+	if !slices.Equal(door.Held, []events.RestoreID{one, two}) || !strings.HasSuffix(door.ToSign.Sentence, fmt.Sprintf("LET GO OF %s, %s", one, two)) {
+		t.Errorf("%+v", door)
+	}
+	unsigned := lift
+	unsigned.LetGo = []events.RestoreID{one, two}
+	problem(t, r.do(t, r.post("/v1/halts/lift", unsigned)), 403, client.ErrNotApproved)
+	lift = api.LiftRequest{Reason: "found it", Approval: sign(t, crew, "ben", *door.ToSign), LetGo: []events.RestoreID{one, two}}
+	if door := read[api.Door](t, r.do(t, r.post("/v1/halts/lift", lift)), 200); door.Halt != nil || len(door.Held) > 0 {
 		t.Errorf("%+v", door)
 	}
 	read[api.Deletion](t, r.do(t, r.planned(planOf("acme"))), 201)

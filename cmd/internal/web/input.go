@@ -84,6 +84,21 @@ func into[T any, P interface {
 	return value
 }
 
+// all reads a parameter of a kind that reads itself, and that may be given several times.
+func all[T any, P interface {
+	*T
+	encoding.TextUnmarshaler
+}](q *query, name string) (values []T) {
+	for _, text := range q.list(name) {
+		var value T
+		if err := P(&value).UnmarshalText([]byte(text)); err != nil {
+			q.fail(name, "%v", err)
+		}
+		values = append(values, value)
+	}
+	return values
+}
+
 // number is a decimal number; 0 when it is not given.
 func (q *query) number(name string) uint64 {
 	text := q.text(name)

@@ -112,13 +112,7 @@ func accepted(where string, body any) answer {
 func (s *Server) diff(r *request) (answer, error) {
 	q := r.query()
 	req := api.DiffRequest{From: q.text("from"), To: q.text("to"), Limit: q.limit(), Page: q.text("page")}
-	for _, text := range q.list("tenant") {
-		id, err := events.ParseID[events.TenantID](text)
-		if err != nil {
-			q.fail("tenant", "%v", err)
-		}
-		req.Tenants = append(req.Tenants, id)
-	}
+	req.Tenants = all[events.TenantID](q, "tenant")
 	if err := q.check(); err != nil {
 		return answer{}, err
 	}
