@@ -1,11 +1,15 @@
 // Package deletions is the view of what deletions are governed by: plans and what became
 // of them, the door and what has passed it, the policy and what is proposed, the clock,
-// liens on tenants. What may not stand in the log is not in it.
+// liens on tenants. What may not stand in the log is not in it, and a list that was refused
+// leaves nothing here, however many there are.
 //
 // Read from one viewdb.Snapshot, so that a plan and the door are of one moment.
 package deletions
 
 import (
+	"encoding/binary"
+	"fmt"
+
 	"tenantcatalogue/catalogue"
 	"tenantcatalogue/events"
 	"tenantcatalogue/projectors"
@@ -15,18 +19,42 @@ import (
 // Name and Format are those of the view.
 const (
 	Name   = "deletions"
-	Format = 2
+	Format = 3
+)
+
+// The indexes, each of them in the order of the log, the newest first. A plan's id does not
+// say when it was made: whoever signs it chooses it.
+const (
+	byPlanned = 'p'
+	byAuthor  = 'a' // plans that their authors have signed; an owner's request is nobody's
 )
 
 // New is the view's projector.
 func New() *projectors.EntityView {
 	return &projectors.EntityView{
-		ViewName: Name, ViewFormat: Format,
+		ViewName: Name, ViewFormat: Format, Index: index,
 		Kinds: []events.EntityKind{
 			events.EntityDeletion, events.EntityDoor, events.EntityPassage, events.EntityPolicy, events.EntityProposal,
 			events.EntityClock, events.EntityLiens,
 		},
 	}
+}
+
+func index(a events.Aggregate, e events.Entity) ([][]byte, error) {
+	d, ok := e.(events.Deletion)
+	if !ok {
+		return nil, nil
+	}
+	keys := [][]byte{projectors.IndexEntry(appendBefore(projectors.IndexKey(byPlanned), d.Planned.Seq), a.ID, "")}
+	if d.Plan.Owner.IsZero() {
+		keys = append(keys, projectors.IndexEntry(appendBefore(projectors.IndexKey(byAuthor, d.Plan.Author), d.Planned.Seq), a.ID, ""))
+	}
+	return keys, nil
+}
+
+// appendBefore appends a Seq so that the last sorts first.
+func appendBefore(key []byte, seq events.Seq) []byte {
+	return binary.BigEndian.AppendUint64(key, ^uint64(seq))
 }
 
 // State is what is known of a plan, the door, the policy, the clock or a tenant's liens,
@@ -43,7 +71,30 @@ func Quarantined(r viewdb.Reader, about events.Aggregate) (events.Seq, error) {
 // Each calls fn for every plan that was stored, the newest first. Ask Quarantined whether
 // what is known of one is to be trusted. fn ends it with viewdb.ErrStop.
 func Each(r viewdb.Reader, fn func(events.PlanID, events.Deletion) error) error {
-	return projectors.EachReverse(r, events.EntityDeletion, func(about events.Aggregate, d events.Deletion) error {
-		return fn(about.Plan(), d)
+	return each(r, projectors.IndexKey(byPlanned), nil, fn)
+}
+
+// EachOf calls fn for the plans that an author has signed and that were stored before a Seq,
+// 0: ever, the newest first, as Each does.
+func EachOf(r viewdb.Reader, author string, before events.Seq, fn func(events.PlanID, events.Deletion) error) error {
+	prefix := projectors.IndexKey(byAuthor, author)
+	return each(r, prefix, appendBefore(prefix[:len(prefix):len(prefix)], before-1), fn)
+}
+
+func each(r viewdb.Reader, prefix, from []byte, fn func(events.PlanID, events.Deletion) error) error {
+	return projectors.ScanIndex(r, prefix, from, func(rest []byte) error {
+		id, _, err := projectors.CutEntry(rest[min(8, len(rest)):])
+		if err != nil {
+			return err
+		}
+		plan := events.IDFromUUID[events.PlanID](id)
+		d, found, err := catalogue.Get[events.Deletion](State(r, events.OfDeletion(plan)), events.Deletion{}.EntityKey())
+		if err == nil && !found {
+			err = fmt.Errorf("%w: the index names %s, which is not there", viewdb.ErrCorrupt, plan)
+		}
+		if err != nil {
+			return err
+		}
+		return fn(plan, d)
 	})
 }

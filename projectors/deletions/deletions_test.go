@@ -1,6 +1,8 @@
 package deletions_test
 
 import (
+	"errors"
+	"fmt"
 	"slices"
 	"testing"
 
@@ -70,9 +72,65 @@ func TestWhatIsKept(t *testing.T) {
 		}
 		return nil
 	})
-	slices.SortFunc(plans, func(a, b events.PlanID) int { return b.Compare(a) })
+	slices.Reverse(plans) // whatever their ids say
 	if err != nil || !slices.Equal(listed, plans) {
 		t.Errorf("plans %v, not %v: %v", listed, plans, err)
+	}
+}
+
+// TestEachOf finds the plans that an author has signed, the newest first, however many others
+// there are.
+func TestEachOf(t *testing.T) {
+	t.Parallel()
+	plan := func(seq events.Seq, author string, owner events.AccountID) events.Event {
+		id := events.DeriveID[events.PlanID](fmt.Sprint(seq))
+		return events.Event{Seq: seq, About: events.OfDeletion(id), Payload: events.DeletionPlanned{Author: author, Owner: owner, Expected: uint32(seq)}}
+	}
+	owner := events.DeriveID[events.AccountID]("x")
+	var recorded []projectors.Recorded
+	for _, e := range []events.Event{
+		plan(1, "ana", events.AccountID{}), plan(2, "ana.b", events.AccountID{}), plan(3, "ana", owner), plan(4, "ana", events.AccountID{}),
+		{Seq: 5, About: events.OfDeletion(events.DeriveID[events.PlanID]("5")), Payload: events.DeletionRefused{Author: "ana", Targets: 7}},
+		plan(6, "ana", events.AccountID{}), plan(300, "ana", events.AccountID{}),
+	} {
+		recorded = append(recorded, projectors.Recorded{Stored: events.Stored{Seq: e.Seq, About: e.About}, Event: e})
+	}
+	v := deletions.New()
+	db, err := viewdb.Open(viewdb.Config{Dir: "deletions", Name: v.Name(), Format: v.Format(), FS: vfs.NewMem()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = db.Close() }()
+	b := db.NewBatch()
+	if err := errors.Join(v.Project(b, recorded), b.Commit(viewdb.Checkpoint{Stream: "test", Seq: 300, Event: events.DeriveID[events.EventID]("300")})); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		author string
+		before events.Seq
+		want   []uint32
+	}{
+		{"ana", 0, []uint32{300, 6, 4, 1}},
+		{"ana", 301, []uint32{300, 6, 4, 1}},
+		{"ana", 300, []uint32{6, 4, 1}},
+		{"ana", 5, []uint32{4, 1}},
+		{"ana", 4, []uint32{1}},
+		{"ana", 1, nil},
+		{"ana.b", 0, []uint32{2}},
+		{"an", 0, nil},
+	} {
+		var got []uint32
+		err := deletions.EachOf(db, c.author, c.before, func(_ events.PlanID, d events.Deletion) error {
+			got = append(got, d.Plan.Expected)
+			return nil
+		})
+		if err != nil || !slices.Equal(got, c.want) {
+			t.Errorf("of %s before %d: %v, not %v: %v", c.author, c.before, got, c.want, err)
+		}
+	}
+	all := 0
+	if err := deletions.Each(db, func(events.PlanID, events.Deletion) error { all++; return nil }); err != nil || all != 6 {
+		t.Errorf("there are %d plans: %v", all, err)
 	}
 }
 

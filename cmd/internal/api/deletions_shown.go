@@ -15,7 +15,8 @@ import (
 // Deletion is a plan as its reviewers see it: what they need first before what was
 // planned in full.
 type Deletion struct {
-	ID events.PlanID `json:"plan"`
+	Warnings []string      `json:"warnings,omitzero"` // to be read before anything else
+	ID       events.PlanID `json:"plan"`
 	Standing
 	ToSign    *ToSign           `json:"to_sign,omitzero"` // for the waves that have not passed; nil: nothing is to be approved
 	Effect    events.Effect     `json:"effect"`           // as predicted
@@ -26,6 +27,7 @@ type Deletion struct {
 	Confirmed string            `json:"confirmed_by,omitzero"` // of an owner's own request
 	Rehearsed DeletionRehearsal `json:"rehearsal,omitzero"`    // the last one
 	Last      *LastPlan         `json:"last_plan,omitzero"`    // of this author, before this one
+	LastRun   *LastPlan         `json:"last_run,omitzero"`     // of this author's, the last that has deleted anything, if it is another
 
 	Hash     []byte                       `json:"hash"`
 	Planned  events.Mark                  `json:"planned,omitzero"`
@@ -49,18 +51,6 @@ type AffectedTenant struct {
 	Users    uint64           `json:"active_users"`
 	Internal bool             `json:"internal,omitzero"` // the vendor's own
 	Targets  int              `json:"targets"`           // of the plan, in this tenant
-}
-
-// LastPlan is the plan that an author has made before: what differs from it is what
-// nobody has looked at yet.
-type LastPlan struct {
-	Plan     events.PlanID       `json:"plan"`
-	Planned  events.Time         `json:"planned"`
-	Kind     events.DeletionKind `json:"kind"`
-	Targets  int                 `json:"targets"`
-	Common   int                 `json:"targets_in_common"`
-	Reason   string              `json:"reason"`
-	Supplier string              `json:"supplier"`
 }
 
 // ToSign is what a person consents to. With a nonce and the times between which it
@@ -206,42 +196,6 @@ func (a *API) standing(look deletion.Lookup, who auth.Caller, id events.PlanID, 
 func isOpen(look deletion.Heads, id events.PlanID) (bool, error) {
 	door, err := deletion.DoorOf(look)
 	return slices.ContainsFunc(door.Open, func(a events.Admitted) bool { return a.Plan == id }), err
-}
-
-// lookedBack is how many plans are gone through for the last one of an author.
-const lookedBack = 200
-
-// lastOf is the plan that the author of a plan has made before, if it is not long ago.
-func (a *API) lastOf(look deletion.Lookup, id events.PlanID, d events.Deletion) (last *LastPlan, err error) {
-	seen := 0
-	err = a.sys.Plans(look, func(other events.PlanID, was events.Deletion, unreadable error) bool {
-		if seen++; seen > lookedBack {
-			return false
-		}
-		if other == id || unreadable != nil || was.Plan.Author != d.Plan.Author || was.Planned.Seq > d.Planned.Seq {
-			return true
-		}
-		last = &LastPlan{
-			Plan: other, Planned: was.Planned.Time, Kind: was.Plan.Kind, Targets: len(was.Plan.Targets),
-			Reason: was.Plan.Reason, Supplier: was.Plan.Supplier,
-		}
-		targets := map[targetID]bool{}
-		for _, t := range was.Plan.Targets {
-			targets[targetID{t.Tenant, t.App}] = true
-		}
-		for _, t := range d.Plan.Targets {
-			if targets[targetID{t.Tenant, t.App}] {
-				last.Common++
-			}
-		}
-		return false
-	})
-	return last, err
-}
-
-type targetID struct {
-	tenant events.TenantID
-	app    events.AppID
 }
 
 // DeletionListRequest asks for the newest plans.
