@@ -7,6 +7,7 @@
 package deletions
 
 import (
+	"cmp"
 	"encoding/binary"
 	"fmt"
 
@@ -19,7 +20,7 @@ import (
 // Name and Format are those of the view.
 const (
 	Name   = "deletions"
-	Format = 3
+	Format = 4
 )
 
 // The indexes, each of them in the order of the log, the newest first. A plan's id does not
@@ -27,6 +28,7 @@ const (
 const (
 	byPlanned = 'p'
 	byAuthor  = 'a' // plans that their authors have signed; an owner's request is nobody's
+	byWave    = 'w' // waves that have passed
 )
 
 // New is the view's projector.
@@ -41,13 +43,18 @@ func New() *projectors.EntityView {
 }
 
 func index(a events.Aggregate, e events.Entity) ([][]byte, error) {
-	d, ok := e.(events.Deletion)
-	if !ok {
-		return nil, nil
+	var keys [][]byte
+	add := func(seq events.Seq, index byte, fields ...string) {
+		keys = append(keys, projectors.IndexEntry(appendBefore(projectors.IndexKey(index, fields...), seq), a.ID, e.EntityKey().ID))
 	}
-	keys := [][]byte{projectors.IndexEntry(appendBefore(projectors.IndexKey(byPlanned), d.Planned.Seq), a.ID, "")}
-	if d.Plan.Owner.IsZero() {
-		keys = append(keys, projectors.IndexEntry(appendBefore(projectors.IndexKey(byAuthor, d.Plan.Author), d.Planned.Seq), a.ID, ""))
+	switch e := e.(type) {
+	case events.Deletion:
+		add(e.Planned.Seq, byPlanned)
+		if e.Plan.Owner.IsZero() {
+			add(e.Planned.Seq, byAuthor, e.Plan.Author)
+		}
+	case events.Passage:
+		add(e.Mark.Seq, byWave)
 	}
 	return keys, nil
 }
@@ -55,6 +62,33 @@ func index(a events.Aggregate, e events.Entity) ([][]byte, error) {
 // appendBefore appends a Seq so that the last sorts first.
 func appendBefore(key []byte, seq events.Seq) []byte {
 	return binary.BigEndian.AppendUint64(key, ^uint64(seq))
+}
+
+// Look is what the rules look at, as of one moment: what is read once is kept.
+type Look struct {
+	rows   viewdb.Reader
+	states map[events.Aggregate]catalogue.State
+}
+
+// NewLook looks at a view. It is for one goroutine, and good for as long as what it reads.
+func NewLook(r viewdb.Reader) *Look {
+	return &Look{r, map[events.Aggregate]catalogue.State{}}
+}
+
+// State is as in deletion.States.
+func (l *Look) State(about events.Aggregate) catalogue.State {
+	state, known := l.states[about]
+	if !known {
+		state = State(l.rows, about)
+		l.states[about] = state
+	}
+	return state
+}
+
+// Head tells whether what is known of an aggregate is to be trusted, and no more.
+func (l *Look) Head(about events.Aggregate) (h catalogue.Head, err error) {
+	h.Quarantined, err = Quarantined(l.rows, about)
+	return h, err
 }
 
 // State is what is known of a plan, the door, the policy, the clock or a tenant's liens,
@@ -79,6 +113,23 @@ func Each(r viewdb.Reader, fn func(events.PlanID, events.Deletion) error) error 
 func EachOf(r viewdb.Reader, author string, before events.Seq, fn func(events.PlanID, events.Deletion) error) error {
 	prefix := projectors.IndexKey(byAuthor, author)
 	return each(r, prefix, appendBefore(prefix[:len(prefix):len(prefix)], before-1), fn)
+}
+
+// WaveOf is the wave that a tombstone belongs to; false for one from before there was a policy.
+func WaveOf(r viewdb.Reader, tombstone events.Seq) (wave events.Passage, found bool, err error) {
+	prefix := projectors.IndexKey(byWave)
+	err = projectors.ScanIndex(r, prefix, appendBefore(prefix[:len(prefix):len(prefix)], tombstone-1), func(rest []byte) error {
+		_, id, err := projectors.CutEntry(rest[min(8, len(rest)):])
+		if err == nil {
+			key := events.EntityKey{Kind: events.EntityPassage, ID: id}
+			wave, found, err = catalogue.Get[events.Passage](State(r, events.TheOne(events.AggregateDoor)), key)
+		}
+		return cmp.Or(err, viewdb.ErrStop)
+	})
+	if found = found && tombstone <= wave.Mark.Seq+events.Seq(wave.Targets); !found {
+		return events.Passage{}, false, err
+	}
+	return wave, found, err
 }
 
 func each(r viewdb.Reader, prefix, from []byte, fn func(events.PlanID, events.Deletion) error) error {

@@ -64,6 +64,12 @@ func TestWhatIsKept(t *testing.T) {
 			t.Errorf("%s is quarantined since %d, %v", about, seq, err)
 		}
 	}
+	tombstone := w.Facts.Heads[deletiontest.Tenant(1)].Seq
+	for seq, want := range map[events.Seq]events.PlanID{tombstone: plans[0], tombstone - 1: {}, tombstone + 1: {}, 1: {}} {
+		if wave, _, err := deletions.WaveOf(db, seq); err != nil || wave.Plan != want {
+			t.Errorf("%d belongs to %+v, %v", seq, wave, err)
+		}
+	}
 	var listed []events.PlanID
 	err = deletions.Each(db, func(id events.PlanID, d events.Deletion) error {
 		listed = append(listed, id)
@@ -153,21 +159,11 @@ func TestRules(t *testing.T) {
 	}
 	wave := w.Event(events.TheOne(events.AggregateDoor), events.DoorPassed{Plan: id, Kind: events.DeletionOfTenants, Wave: 1, Targets: 1})
 	wave.Seq, wave.RecordedTime = w.AsOf()+1, wave.Time
-	if err := deletion.Vouch(view{db}, wave); err != nil {
+	if err := deletion.Vouch(deletions.NewLook(db), wave); err != nil {
 		t.Error(err)
 	}
 	wave.Payload = events.DoorPassed{Plan: id, Kind: events.DeletionOfTenants, Wave: 2, Targets: 1}
-	if err := deletion.Vouch(view{db}, wave); err == nil {
+	if err := deletion.Vouch(deletions.NewLook(db), wave); err == nil {
 		t.Error("the second wave may come first")
 	}
-}
-
-// view is what the rules look at.
-type view struct{ viewdb.Reader }
-
-func (v view) State(about events.Aggregate) catalogue.State { return deletions.State(v, about) }
-
-func (v view) Head(about events.Aggregate) (h catalogue.Head, err error) {
-	h.Quarantined, err = deletions.Quarantined(v, about)
-	return h, err
 }
