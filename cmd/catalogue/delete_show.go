@@ -200,6 +200,9 @@ func (a *app) deleteList() *cobra.Command {
 				for _, d := range out.Deletions {
 					row(w, d.ID, d.Kind, d.Targets, d.State, d.Wave, d.Waves, d.Author, d.Supplier, d.Planned, d.Reason)
 				}
+				for _, id := range out.Unread {
+					row(w, id, "", "", "cannot be read; see catalogue verify")
+				}
 				if out.More {
 					a.say("there are older ones: the same command with a larger --limit")
 				}

@@ -10,6 +10,7 @@ import (
 	"cmp"
 	"encoding/binary"
 	"fmt"
+	"slices"
 
 	"tenantcatalogue/catalogue"
 	"tenantcatalogue/events"
@@ -106,6 +107,23 @@ func Quarantined(r viewdb.Reader, about events.Aggregate) (events.Seq, error) {
 // what is known of one is to be trusted. fn ends it with viewdb.ErrStop.
 func Each(r viewdb.Reader, fn func(events.PlanID, events.Deletion) error) error {
 	return each(r, projectors.IndexKey(byPlanned), nil, fn)
+}
+
+// Unread lists the plans of which nothing could be read, and so nothing is known, in the order
+// of their ids.
+func Unread(r viewdb.Reader) (ids []events.PlanID, err error) {
+	out, err := projectors.Quarantined(r)
+	for about := range out {
+		if about.Kind != events.AggregateDeletion {
+			continue
+		}
+		_, known, getErr := catalogue.Get[events.Deletion](State(r, about), events.Deletion{}.EntityKey())
+		if err = cmp.Or(err, getErr); !known {
+			ids = append(ids, about.Plan())
+		}
+	}
+	slices.SortFunc(ids, events.PlanID.Compare)
+	return ids, err
 }
 
 // EachOf calls fn for the plans that an author has signed and that were stored before a Seq,

@@ -32,6 +32,8 @@ func TestWhatIsKept(t *testing.T) {
 	w.Do(events.TheOne(events.AggregateDoor), events.DoorHalted{Cause: events.HaltByPerson, Detail: "look"})
 	w.Do(events.OfLiens(deletiontest.Tenant(3).Tenant()), events.LienPlaced{Matter: "m-1", Reason: "court"})
 	w.Garbage(events.OfDeletion(plans[1]))
+	unread := events.DeriveID[events.PlanID]("unread")
+	w.Garbage(events.OfDeletion(unread))
 
 	v := deletions.New()
 	db, err := viewdb.Open(viewdb.Config{Dir: "deletions", Name: v.Name(), Format: v.Format(), FS: vfs.NewMem()})
@@ -69,6 +71,9 @@ func TestWhatIsKept(t *testing.T) {
 		if wave, _, err := deletions.WaveOf(db, seq); err != nil || wave.Plan != want {
 			t.Errorf("%d belongs to %+v, %v", seq, wave, err)
 		}
+	}
+	if ids, err := deletions.Unread(db); err != nil || !slices.Equal(ids, []events.PlanID{unread}) {
+		t.Errorf("nothing is known of %v, %v", ids, err)
 	}
 	var listed []events.PlanID
 	err = deletions.Each(db, func(id events.PlanID, d events.Deletion) error {

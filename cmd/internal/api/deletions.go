@@ -294,7 +294,7 @@ func (a *API) deletion(ctx context.Context, who auth.Caller, id events.PlanID) (
 		if err := a.sinceLast(&out); err != nil {
 			return err
 		}
-		out.Standing, err = a.standing(look, who, id, d)
+		out.Standing, err = a.standing(look, look.AsOf(), who, id, d)
 		if out.State == StateDone || out.State == StateDead {
 			out.ToSign = nil
 		}

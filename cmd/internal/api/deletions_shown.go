@@ -2,7 +2,6 @@ package api
 
 import (
 	"cmp"
-	"context"
 	"errors"
 	"slices"
 
@@ -145,8 +144,8 @@ type Standing struct {
 	Waits string `json:"waits,omitzero"` // for what; empty: it goes on by itself, or somebody has to start it
 }
 
-// standing asks the rules what stands against what comes next of a plan.
-func (a *API) standing(look deletion.Lookup, who auth.Caller, id events.PlanID, d events.Deletion) (out Standing, err error) {
+// standing asks the rules what stands against what comes next of a plan, as of an event.
+func (a *API) standing(look deletion.Heads, asOf events.Seq, who auth.Caller, id events.PlanID, d events.Deletion) (out Standing, err error) {
 	out = Standing{State: StatePlanned, Wave: len(d.Checked), Waves: len(d.Plan.Waves)}
 	if !d.Started.IsZero() {
 		out.State = StateRunning
@@ -159,7 +158,7 @@ func (a *API) standing(look deletion.Lookup, who auth.Caller, id events.PlanID, 
 	if err != nil {
 		return out, err
 	}
-	next := events.Event{About: events.OfDeletion(id), Payload: events.DeletionStarted{Executor: who.Name}, Seq: look.AsOf() + 1, RecordedTime: a.sys.Now()}
+	next := events.Event{About: events.OfDeletion(id), Payload: events.DeletionStarted{Executor: who.Name}, Seq: asOf + 1, RecordedTime: a.sys.Now()}
 	switch {
 	case d.Finished.Done:
 		out.State = StateDone
@@ -196,62 +195,4 @@ func (a *API) standing(look deletion.Lookup, who auth.Caller, id events.PlanID, 
 func isOpen(look deletion.Heads, id events.PlanID) (bool, error) {
 	door, err := deletion.DoorOf(look)
 	return slices.ContainsFunc(door.Open, func(a events.Admitted) bool { return a.Plan == id }), err
-}
-
-// DeletionListRequest asks for the newest plans.
-type DeletionListRequest struct {
-	Limit int `json:"limit,omitzero"`
-}
-
-// DeletionListResponse is plans, the newest first.
-type DeletionListResponse struct {
-	Deletions []DeletionLine `json:"deletions"`
-	More      bool           `json:"more,omitzero"` // there are older ones than are shown
-}
-
-// DeletionLine is a plan in a list.
-type DeletionLine struct {
-	ID events.PlanID `json:"plan"`
-	Standing
-	Kind     events.DeletionKind `json:"kind"`
-	Targets  int                 `json:"targets"`
-	Author   string              `json:"author"`
-	Supplier string              `json:"supplier"`
-	Owner    events.AccountID    `json:"owner,omitzero"`
-	Reason   string              `json:"reason"`
-	Planned  events.Time         `json:"planned"`
-	Expires  events.Time         `json:"expires"`
-}
-
-// DeletionList lists plans.
-func (a *API) DeletionList(ctx context.Context, who auth.Caller, req DeletionListRequest) (out DeletionListResponse, err error) {
-	if err := operator(who); err != nil {
-		return out, err
-	}
-	n, err := limit(req.Limit)
-	if err != nil {
-		return out, err
-	}
-	out.Deletions = []DeletionLine{}
-	err = a.sys.Look(ctx, func(look deletion.Lookup) error {
-		var failed error
-		err := a.sys.Plans(look, func(id events.PlanID, d events.Deletion, unreadable error) bool {
-			if out.More = len(out.Deletions) == n; out.More {
-				return false
-			}
-			line := DeletionLine{
-				ID: id, Kind: d.Plan.Kind, Targets: len(d.Plan.Targets), Author: d.Plan.Author, Supplier: d.Plan.Supplier, Owner: d.Plan.Owner,
-				Reason: d.Plan.Reason, Planned: d.Planned.Time, Expires: d.Plan.Expires,
-			}
-			if unreadable != nil {
-				line.Standing = Standing{State: StateDead, Why: unreadable.Error()}
-			} else {
-				line.Standing, failed = a.standing(look, who, id, d)
-			}
-			out.Deletions = append(out.Deletions, line)
-			return failed == nil
-		})
-		return errors.Join(err, failed)
-	})
-	return out, err
 }

@@ -216,6 +216,26 @@ func TestOtherKindThanLast(t *testing.T) {
 	}
 }
 
+// TestRefusedListsAreNoPlans keeps them out of the list and of what an author's last plan is,
+// however many there are; both are as of the last event.
+func TestRefusedListsAreNoPlans(t *testing.T) {
+	t.Parallel()
+	r := start(t)
+	r.governed(t, "acme", "beta")
+	planned := read[api.Deletion](t, r.do(t, r.planned(planOf("acme"))), 201)
+	for range 3 {
+		problem(t, r.do(t, r.planned(planOf("acme", "gamma"))), 422, client.ErrBadPlan)
+	}
+	list := get[api.DeletionListResponse](t, r, "/v1/deletions?limit=1", r.admin())
+	if len(list.Deletions) != 1 || list.Deletions[0].ID != planned.ID || list.Deletions[0].Waits == "" || list.More || list.Seq != r.head(t) {
+		t.Errorf("%+v", list)
+	}
+	read[api.Deletion](t, r.do(t, r.post("/v1/deletions/"+planned.ID.String()+"/withdraw", map[string]string{"why": "enough"})), 200)
+	if d := read[api.Deletion](t, r.do(t, r.planned(planOf("beta"))), 201); d.Last == nil || d.Last.Plan != planned.ID {
+		t.Errorf("%+v", d.Last)
+	}
+}
+
 // TestUnsigned refuses what its author has not signed, or not as it is sent.
 func TestUnsigned(t *testing.T) {
 	t.Parallel()
