@@ -42,27 +42,6 @@ func Entities[E events.Entity](r viewdb.Reader, a events.Aggregate, kind events.
 	return out, nil
 }
 
-// EachReverse calls fn for the entities of a kind of all aggregates, those of the last
-// first, from a view that has a row for each. It does not ask whether they are to be
-// trusted. fn ends it with viewdb.ErrStop.
-func EachReverse[E events.Entity](r viewdb.Reader, kind events.EntityKind, fn func(a events.Aggregate, entity E) error) error {
-	prefix := []byte{rowEntity, byte(kind.Of())}
-	return r.ScanReverse(prefix, viewdb.PrefixEnd(prefix), func(row, raw []byte) error {
-		a, ok := events.AggregateFromKey(row[1:min(wholeRowSize, len(row))])
-		if !ok || len(row) == wholeRowSize {
-			return fmt.Errorf("%w: the key %x names no entity", viewdb.ErrCorrupt, row)
-		}
-		if events.EntityKind(row[wholeRowSize]) != kind {
-			return nil
-		}
-		entity, err := decodeAs[E](a, kind, raw)
-		if err != nil {
-			return err
-		}
-		return fn(a, entity)
-	})
-}
-
 // ReadState reads all entities that a view keeps of an aggregate.
 func ReadState(r viewdb.Reader, a events.Aggregate) (catalogue.MapState, error) {
 	if err := Trusted(r, a); err != nil {

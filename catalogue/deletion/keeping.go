@@ -10,10 +10,11 @@ import (
 // Keeping is how long a deleted tenant is kept still: its events, ids, claims and
 // contacts. Nothing is ever purged yet; this is what there is to ask before.
 type Keeping struct {
-	Since   events.Time   `json:"since"`          // its tombstone was recorded
-	Counted time.Duration `json:"counted"`        // time that is known to have passed since
-	Left    time.Duration `json:"left"`           // of the retention; none: it is over
-	Liens   []events.Lien `json:"liens,omitzero"` // they keep it beyond the retention
+	Since     events.Time    // its tombstone was recorded
+	Counted   time.Duration  // time that is known to have passed since
+	Retention events.Seconds // as the policy in force says
+	Left      time.Duration  // of it; none: it is over
+	Liens     []events.Lien  // they keep it beyond the retention
 }
 
 // Over tells whether nothing keeps the tenant any more.
@@ -50,6 +51,7 @@ func KeepingOf(w Heads, id events.TenantID, now events.Time) (k Keeping, err err
 	}
 	k.Since, k.Liens = gone.Since, liens.Liens
 	k.Counted = time.Duration(c.clock.since(gone.Since, now))
-	k.Left = max(0, c.policy.Policy.Retention.Duration()-k.Counted)
+	k.Retention = c.policy.Policy.Retention
+	k.Left = max(0, k.Retention.Duration()-k.Counted)
 	return k, nil
 }

@@ -24,6 +24,9 @@ func (a *app) deleteShow() *cobra.Command {
 // deletionTable is what a reviewer needs first.
 func deletionTable(w *tabwriter.Writer, d api.Deletion) {
 	plan := d.Deletion
+	for _, warning := range d.Warnings {
+		row(w, "LOOK AGAIN", warning)
+	}
 	if d.ToSign != nil {
 		row(w, "sentence", d.ToSign.Sentence)
 	}
@@ -46,7 +49,14 @@ func deletionTable(w *tabwriter.Writer, d api.Deletion) {
 	if plan.InactiveDays > 0 {
 		row(w, "claim", fmt.Sprintf("inactive for %d days, checked", plan.InactiveDays))
 	}
-	lastPlanRow(w, d)
+	if d.Last == nil {
+		row(w, "last plan", "none of this author")
+	} else {
+		lastPlanRows(w, "last plan", d.Last)
+	}
+	if d.LastRun != nil {
+		lastPlanRows(w, "last deletion", d.LastRun)
+	}
 	row(w, "waves", strings.Trim(fmt.Sprint(plan.Waves), "[]"))
 	row(w, "as of", fmt.Sprintf("event %d, policy %d", plan.AsOf, plan.Policy))
 	standingTable(w, d)
@@ -74,21 +84,22 @@ func deletionTable(w *tabwriter.Writer, d api.Deletion) {
 	}
 }
 
-// lastPlanRow says what differs from the plan that the author has made before.
-func lastPlanRow(w *tabwriter.Writer, d api.Deletion) {
-	last := d.Last
-	if last == nil {
-		row(w, "last plan", "none of this author")
-		return
+// lastPlanRows says what differs from a plan that the author has made before.
+func lastPlanRows(w *tabwriter.Writer, which string, last *api.LastPlan) {
+	row(w, which, fmt.Sprintf("%s of %s: %d %ss", last.Plan, last.Planned, last.Targets, last.Kind))
+	for _, c := range last.Changed {
+		row(w, "  "+strings.ReplaceAll(c.What, "_", " "), fmt.Sprintf("%q -> %q", c.Was, c.Is))
 	}
-	row(w, "last plan", fmt.Sprintf("%s of %s: %d targets in common of %d then and %d now", last.Plan, last.Planned, last.Common, last.Targets, len(d.Deletion.Targets)))
-	for _, c := range []struct{ what, was, is string }{
-		{"kind", string(last.Kind), string(d.Deletion.Kind)},
-		{"reason", last.Reason, d.Deletion.Reason},
-		{"list from", last.Supplier, d.Deletion.Supplier},
-	} {
-		if c.was != c.is {
-			row(w, "  "+c.what, fmt.Sprintf("was %q", c.was))
+	row(w, "  targets", fmt.Sprintf("%d new, %d same, %d gone", last.New.Count, last.Same, last.Gone.Count))
+	for _, list := range []struct {
+		what string
+		api.SomeTargets
+	}{{"new", last.New}, {"gone", last.Gone}} {
+		for _, t := range list.First {
+			row(w, "  "+list.what, t.ID+" "+t.Name)
+		}
+		if more := list.Count - len(list.First); more > 0 {
+			row(w, "  "+list.what, fmt.Sprintf("and %d more", more))
 		}
 	}
 }
@@ -188,6 +199,9 @@ func (a *app) deleteList() *cobra.Command {
 				row(w, "PLAN", "KIND", "TARGETS", "STATE", "WAVE", "OF", "AUTHOR", "SUPPLIER", "PLANNED", "REASON")
 				for _, d := range out.Deletions {
 					row(w, d.ID, d.Kind, d.Targets, d.State, d.Wave, d.Waves, d.Author, d.Supplier, d.Planned, d.Reason)
+				}
+				for _, id := range out.Unread {
+					row(w, id, "", "", "cannot be read; see catalogue verify")
 				}
 				if out.More {
 					a.say("there are older ones: the same command with a larger --limit")

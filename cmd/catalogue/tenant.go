@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"strings"
 	"text/tabwriter"
 
@@ -78,6 +79,37 @@ func tenantTable(w *tabwriter.Writer, t api.Tenant) {
 	row(w, "site admins", strings.Join(t.SiteAdmins, " "))
 	row(w, "epoch, version", t.Epoch, t.Version)
 	row(w, "last event", t.Seq)
+	deletedTable(w, t.Deleted)
+}
+
+// deletedTable is what is known of a deleted tenant.
+func deletedTable(w *tabwriter.Writer, d *api.Deleted) {
+	if d == nil {
+		return
+	}
+	by := "before there was a policy"
+	if !d.Plan.IsZero() {
+		by = "by " + d.Plan.String()
+	}
+	row(w, "deleted", fmt.Sprintf("at %s %s", d.At, by))
+	switch k := d.Kept; {
+	case k == nil:
+		row(w, "kept", "no policy that can be read says how long")
+	case k.Left == 0:
+		row(w, "kept", fmt.Sprintf("the retention of %s is over; nothing is purged yet", k.Retention.Duration()))
+	default:
+		row(w, "kept", fmt.Sprintf("until %s at the earliest: %s of %s are left, of counted time", k.Until, k.Left.Duration(), k.Retention.Duration()))
+	}
+	if d.Kept != nil {
+		for _, lien := range d.Kept.Liens {
+			row(w, "lien", fmt.Sprintf("%s since %s: kept until it is lifted", lien.Matter, lien.Since.Time))
+		}
+	}
+	had := d.Had
+	row(w, "it had", fmt.Sprintf("products %d, apps %d, members %d, groups %d, in %s", len(had.Products), len(had.Apps), had.Members, had.Groups, strings.TrimRight(had.Region+" "+had.Shard, " ")))
+	for _, r := range had.Resources {
+		row(w, "resource", r.Service, r.Kind, r.Name)
+	}
 }
 
 func (a *app) tenantList() *cobra.Command {

@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"tenantcatalogue/catalogue/deletion"
@@ -126,7 +127,7 @@ func (a *API) DeletionPlan(ctx context.Context, who auth.Caller, req DeletionPla
 	err = a.sys.Look(ctx, func(look deletion.Lookup) error {
 		out, err = a.reviewed(look, planned.ID, events.Deletion{Plan: planned.Deletion, Hash: planned.Hash})
 		out.Standing, out.ToSign = Standing{State: StateNotRecorded, Waves: len(planned.Deletion.Waves)}, nil
-		return err
+		return errors.Join(err, a.sinceLast(&out))
 	})
 	return out, err
 }
@@ -290,10 +291,10 @@ func (a *API) deletion(ctx context.Context, who auth.Caller, id events.PlanID) (
 		if out, err = a.reviewed(look, id, d); err != nil {
 			return err
 		}
-		if out.Last, err = a.lastOf(look, id, d); err != nil {
+		if err := a.sinceLast(&out); err != nil {
 			return err
 		}
-		out.Standing, err = a.standing(look, who, id, d)
+		out.Standing, err = a.standing(look, look.AsOf(), who, id, d)
 		if out.State == StateDone || out.State == StateDead {
 			out.ToSign = nil
 		}

@@ -2,7 +2,6 @@ package api
 
 import (
 	"cmp"
-	"context"
 	"errors"
 	"slices"
 
@@ -15,7 +14,8 @@ import (
 // Deletion is a plan as its reviewers see it: what they need first before what was
 // planned in full.
 type Deletion struct {
-	ID events.PlanID `json:"plan"`
+	Warnings []string      `json:"warnings,omitzero"` // to be read before anything else
+	ID       events.PlanID `json:"plan"`
 	Standing
 	ToSign    *ToSign           `json:"to_sign,omitzero"` // for the waves that have not passed; nil: nothing is to be approved
 	Effect    events.Effect     `json:"effect"`           // as predicted
@@ -26,6 +26,7 @@ type Deletion struct {
 	Confirmed string            `json:"confirmed_by,omitzero"` // of an owner's own request
 	Rehearsed DeletionRehearsal `json:"rehearsal,omitzero"`    // the last one
 	Last      *LastPlan         `json:"last_plan,omitzero"`    // of this author, before this one
+	LastRun   *LastPlan         `json:"last_run,omitzero"`     // of this author's, the last that has deleted anything, if it is another
 
 	Hash     []byte                       `json:"hash"`
 	Planned  events.Mark                  `json:"planned,omitzero"`
@@ -49,18 +50,6 @@ type AffectedTenant struct {
 	Users    uint64           `json:"active_users"`
 	Internal bool             `json:"internal,omitzero"` // the vendor's own
 	Targets  int              `json:"targets"`           // of the plan, in this tenant
-}
-
-// LastPlan is the plan that an author has made before: what differs from it is what
-// nobody has looked at yet.
-type LastPlan struct {
-	Plan     events.PlanID       `json:"plan"`
-	Planned  events.Time         `json:"planned"`
-	Kind     events.DeletionKind `json:"kind"`
-	Targets  int                 `json:"targets"`
-	Common   int                 `json:"targets_in_common"`
-	Reason   string              `json:"reason"`
-	Supplier string              `json:"supplier"`
 }
 
 // ToSign is what a person consents to. With a nonce and the times between which it
@@ -155,8 +144,8 @@ type Standing struct {
 	Waits string `json:"waits,omitzero"` // for what; empty: it goes on by itself, or somebody has to start it
 }
 
-// standing asks the rules what stands against what comes next of a plan.
-func (a *API) standing(look deletion.Lookup, who auth.Caller, id events.PlanID, d events.Deletion) (out Standing, err error) {
+// standing asks the rules what stands against what comes next of a plan, as of an event.
+func (a *API) standing(look deletion.Heads, asOf events.Seq, who auth.Caller, id events.PlanID, d events.Deletion) (out Standing, err error) {
 	out = Standing{State: StatePlanned, Wave: len(d.Checked), Waves: len(d.Plan.Waves)}
 	if !d.Started.IsZero() {
 		out.State = StateRunning
@@ -169,7 +158,7 @@ func (a *API) standing(look deletion.Lookup, who auth.Caller, id events.PlanID, 
 	if err != nil {
 		return out, err
 	}
-	next := events.Event{About: events.OfDeletion(id), Payload: events.DeletionStarted{Executor: who.Name}, Seq: look.AsOf() + 1, RecordedTime: a.sys.Now()}
+	next := events.Event{About: events.OfDeletion(id), Payload: events.DeletionStarted{Executor: who.Name}, Seq: asOf + 1, RecordedTime: a.sys.Now()}
 	switch {
 	case d.Finished.Done:
 		out.State = StateDone
@@ -206,98 +195,4 @@ func (a *API) standing(look deletion.Lookup, who auth.Caller, id events.PlanID, 
 func isOpen(look deletion.Heads, id events.PlanID) (bool, error) {
 	door, err := deletion.DoorOf(look)
 	return slices.ContainsFunc(door.Open, func(a events.Admitted) bool { return a.Plan == id }), err
-}
-
-// lookedBack is how many plans are gone through for the last one of an author.
-const lookedBack = 200
-
-// lastOf is the plan that the author of a plan has made before, if it is not long ago.
-func (a *API) lastOf(look deletion.Lookup, id events.PlanID, d events.Deletion) (last *LastPlan, err error) {
-	seen := 0
-	err = a.sys.Plans(look, func(other events.PlanID, was events.Deletion, unreadable error) bool {
-		if seen++; seen > lookedBack {
-			return false
-		}
-		if other == id || unreadable != nil || was.Plan.Author != d.Plan.Author || was.Planned.Seq > d.Planned.Seq {
-			return true
-		}
-		last = &LastPlan{
-			Plan: other, Planned: was.Planned.Time, Kind: was.Plan.Kind, Targets: len(was.Plan.Targets),
-			Reason: was.Plan.Reason, Supplier: was.Plan.Supplier,
-		}
-		targets := map[targetID]bool{}
-		for _, t := range was.Plan.Targets {
-			targets[targetID{t.Tenant, t.App}] = true
-		}
-		for _, t := range d.Plan.Targets {
-			if targets[targetID{t.Tenant, t.App}] {
-				last.Common++
-			}
-		}
-		return false
-	})
-	return last, err
-}
-
-type targetID struct {
-	tenant events.TenantID
-	app    events.AppID
-}
-
-// DeletionListRequest asks for the newest plans.
-type DeletionListRequest struct {
-	Limit int `json:"limit,omitzero"`
-}
-
-// DeletionListResponse is plans, the newest first.
-type DeletionListResponse struct {
-	Deletions []DeletionLine `json:"deletions"`
-	More      bool           `json:"more,omitzero"` // there are older ones than are shown
-}
-
-// DeletionLine is a plan in a list.
-type DeletionLine struct {
-	ID events.PlanID `json:"plan"`
-	Standing
-	Kind     events.DeletionKind `json:"kind"`
-	Targets  int                 `json:"targets"`
-	Author   string              `json:"author"`
-	Supplier string              `json:"supplier"`
-	Owner    events.AccountID    `json:"owner,omitzero"`
-	Reason   string              `json:"reason"`
-	Planned  events.Time         `json:"planned"`
-	Expires  events.Time         `json:"expires"`
-}
-
-// DeletionList lists plans.
-func (a *API) DeletionList(ctx context.Context, who auth.Caller, req DeletionListRequest) (out DeletionListResponse, err error) {
-	if err := operator(who); err != nil {
-		return out, err
-	}
-	n, err := limit(req.Limit)
-	if err != nil {
-		return out, err
-	}
-	out.Deletions = []DeletionLine{}
-	err = a.sys.Look(ctx, func(look deletion.Lookup) error {
-		var failed error
-		err := a.sys.Plans(look, func(id events.PlanID, d events.Deletion, unreadable error) bool {
-			if out.More = len(out.Deletions) == n; out.More {
-				return false
-			}
-			line := DeletionLine{
-				ID: id, Kind: d.Plan.Kind, Targets: len(d.Plan.Targets), Author: d.Plan.Author, Supplier: d.Plan.Supplier, Owner: d.Plan.Owner,
-				Reason: d.Plan.Reason, Planned: d.Planned.Time, Expires: d.Plan.Expires,
-			}
-			if unreadable != nil {
-				line.Standing = Standing{State: StateDead, Why: unreadable.Error()}
-			} else {
-				line.Standing, failed = a.standing(look, who, id, d)
-			}
-			out.Deletions = append(out.Deletions, line)
-			return failed == nil
-		})
-		return errors.Join(err, failed)
-	})
-	return out, err
 }

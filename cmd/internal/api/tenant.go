@@ -18,7 +18,7 @@ import (
 	"tenantcatalogue/replay"
 )
 
-// Tenant is a tenant with what it has. A deleted one has its record only.
+// Tenant is a tenant with what it has. A deleted one has its record, and what is kept of it.
 type Tenant struct {
 	tenants.Record
 	Products   []events.Product  `json:"products"`
@@ -27,6 +27,8 @@ type Tenant struct {
 	Members    int               `json:"members"`     // how many
 	Groups     int               `json:"groups"`      // how many
 	SiteAdmins []string          `json:"site_admins"` // opaque user ids
+	// Deleted tells of one that is deleted what it had and how long that is kept.
+	Deleted *Deleted `json:"deleted,omitzero"`
 	// Cut names the lists that are longer than the maxLimit items shown.
 	Cut []string `json:"cut,omitzero"`
 	// NotHere names the views that a sidecar does not keep: what they have of the
@@ -51,9 +53,19 @@ func (r *Reads) TenantGet(ctx context.Context, req TenantGetRequest) (out Tenant
 	if err := r.waitForTenant(ctx, req); err != nil {
 		return out, err
 	}
+	ofLiving := []string{commerce.Name, apps.Name, identity.Name, placement.Name}
+	out, err = r.tenantGet(req.Tenant, ofLiving)
+	if err == nil && out.Tenant.Status == events.TenantStatusDeleted {
+		out, err = r.tenantGet(req.Tenant, slices.Concat(ofLiving, ofDeleted))
+	}
+	return out, err
+}
+
+// tenantGet reads a tenant from those of some views that are here.
+func (r *Reads) tenantGet(id events.TenantID, names []string) (out TenantGetResponse, err error) {
 	here := []string{tenants.Name}
 	var notHere []string
-	for _, name := range []string{commerce.Name, apps.Name, identity.Name, placement.Name} {
+	for _, name := range names {
 		if r.Has(name) {
 			here = append(here, name)
 		} else {
@@ -62,8 +74,11 @@ func (r *Reads) TenantGet(ctx context.Context, req TenantGetRequest) (out Tenant
 	}
 	err = r.together(func(s snapshots) error {
 		out.Seq = s.seq
-		out.Tenant, err = readTenant(s, req.Tenant)
+		out.Tenant, err = readTenant(s, id)
 		out.Tenant.NotHere = notHere
+		if err == nil && out.Tenant.Status == events.TenantStatusDeleted {
+			out.Tenant.Deleted, err = r.deleted(s, out.Tenant.Record)
+		}
 		return err
 	}, here...)
 	return out, err

@@ -51,34 +51,6 @@ func (s *System) Look(ctx context.Context, f func(deletion.Lookup) error) (err e
 	})
 }
 
-// Plans calls f for every plan that was recorded, the newest first, until it gives false. A
-// plan's id says when it was made. Of one that cannot be read it tells why.
-func (s *System) Plans(look deletion.Lookup, f func(id events.PlanID, d events.Deletion, unreadable error) (more bool)) error {
-	var ids []events.PlanID
-	err := history.View(s.History, func(r *history.Reader) error {
-		return r.At(look.AsOf()).Aggregates(events.AggregateDeletion, func(about events.Aggregate) error {
-			ids = append(ids, about.Plan())
-			return nil
-		})
-	})
-	if err != nil {
-		return err
-	}
-	for _, id := range slices.Backward(ids) {
-		d, err := deletion.PlanOf(look, id)
-		switch {
-		case errors.Is(err, catalogue.ErrNotFound):
-			continue // it was refused
-		case err != nil && !errors.Is(err, catalogue.ErrQuarantined):
-			return err
-		}
-		if !f(id, d, err) {
-			return nil
-		}
-	}
-	return nil
-}
-
 // lookup is the catalogue as of one Seq: what the history makes of it.
 type lookup struct {
 	history   *history.Reader

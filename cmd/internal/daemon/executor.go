@@ -186,15 +186,21 @@ func (x *executor) due(upTo events.Seq) (list []events.PlanID, err error) {
 	return list, err
 }
 
-// find lists the plans that had not ended when the catalogue was started. What an owner has
-// yet to confirm comes to the door first.
+// find lists the plans that had not ended when the catalogue was started, as the log has them:
+// of a view one could be missing. What an owner has yet to confirm comes to the door first.
 func (x *executor) find(look deletion.Lookup) error {
 	pending := map[events.PlanID]turn{}
-	err := x.Plans(look, func(id events.PlanID, d events.Deletion, unreadable error) bool {
-		if unreadable == nil && d.Ended.IsZero() && !deletion.Unconfirmed(d) {
-			pending[id] = turn{}
-		}
-		return true
+	err := history.View(x.History, func(r *history.Reader) error {
+		return r.At(look.AsOf()).Aggregates(events.AggregateDeletion, func(about events.Aggregate) error {
+			d, err := deletion.PlanOf(look, about.Plan())
+			if errors.Is(err, catalogue.ErrNotFound) || errors.Is(err, catalogue.ErrQuarantined) {
+				return nil // it was refused, or cannot be read
+			}
+			if err == nil && d.Ended.IsZero() && !deletion.Unconfirmed(d) {
+				pending[about.Plan()] = turn{}
+			}
+			return err
+		})
 	})
 	if err == nil {
 		x.pending = pending

@@ -47,7 +47,14 @@ type running struct {
 // start runs a daemon that serves HTTP on a port of its own.
 func start(tb testing.TB, change ...func(*web.Config, *net.Listener)) *running {
 	tb.Helper()
-	sys, err := daemon.Open(tb.Context(), daemon.Config{DataDir: tb.TempDir(), Stepped: true, Credentials: []bus.Credential{deleter(), writer()}})
+	return startOn(tb, daemon.Config{}, change...)
+}
+
+// startOn is start with a daemon that is stepped, and otherwise as it is said.
+func startOn(tb testing.TB, system daemon.Config, change ...func(*web.Config, *net.Listener)) *running {
+	tb.Helper()
+	system.DataDir, system.Stepped, system.Credentials = tb.TempDir(), true, []bus.Credential{deleter(), writer()}
+	sys, err := daemon.Open(tb.Context(), system)
 	if err != nil {
 		tb.Fatal(err)
 	}
