@@ -123,6 +123,9 @@ func TestApprovalCountsOnce(t *testing.T) {
 	if err := w.engine.Start(t.Context(), p.ID, "Ben"); err == nil || !strings.Contains(err.Error(), "1 of 2 approvals") {
 		t.Errorf("an approver executes it, spelt otherwise: %v", err)
 	}
+	if err := w.engine.Start(t.Context(), p.ID, "Jane"); err == nil || !strings.Contains(err.Error(), `"Jane" is nobody who could start it`) {
+		t.Errorf("somebody executes it by name: %v", err)
+	}
 	if err := w.engine.Start(t.Context(), p.ID, "author"); err != nil {
 		t.Errorf("approved by two: %v", err)
 	}

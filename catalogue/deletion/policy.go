@@ -89,7 +89,7 @@ func checkRoster(p events.Policy, now events.Time) (errs []error) {
 	for _, m := range p.Roster {
 		id := KeyID(m.Key)
 		switch {
-		case !isPerson(m.Person):
+		case !events.IsPerson(m.Person):
 			errs = append(errs, fmt.Errorf("roster: person is %.40q; use lower-case letters, digits and any of - _ . in it", m.Person))
 		case m.Role != events.RosterApprover && m.Role != events.RosterAuthor && m.Role != events.RosterPortal:
 			errs = append(errs, fmt.Errorf("roster: the key of %s is for %.40q; say approver, author or portal", m.Person, string(m.Role)))
@@ -112,20 +112,6 @@ func checkRoster(p events.Policy, now events.Time) (errs []error) {
 		errs = append(errs, fmt.Errorf("roster has %d approvers with a key that counts after %s; with fewer than %d the policy could never be changed again", len(persons), lives, want))
 	}
 	return errs
-}
-
-// isPerson takes lower case only, so that nobody is two persons.
-func isPerson(text string) bool {
-	if text == "" || len(text) > events.MaxActor {
-		return false
-	}
-	return !strings.ContainsAny(text[:1], "-_.") && !strings.ContainsFunc(text, func(c rune) bool {
-		switch {
-		case c >= 'a' && c <= 'z', c >= '0' && c <= '9', c == '-', c == '_', c == '.':
-			return false
-		}
-		return true
-	})
 }
 
 // Looser lists in which respects one policy is looser than another. Whatever is not

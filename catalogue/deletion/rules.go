@@ -65,7 +65,7 @@ func Vouch(w Heads, e events.Event) error {
 	case events.DeletionPlanned:
 		return r.planned(p)
 	case events.DeletionRefused:
-		return r.notPlanned()
+		return r.listRefused(p)
 	case events.DeletionApproved, events.DeletionConfirmed, events.DeletionRehearsed, events.DeletionStarted,
 		events.DeletionWaveChecked, events.DeletionFinished:
 		return r.ofPlan()

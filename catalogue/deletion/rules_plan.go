@@ -81,7 +81,7 @@ func checkAsk(p events.DeletionPlanned) error {
 		return catalogue.Refuse(ErrPlan, "say delete", "there is no plan to %.40q", p.Action)
 	case p.Kind != events.DeletionOfTenants && p.Kind != events.DeletionOfApps:
 		return catalogue.Refuse(ErrPlan, "say tenant or app", "there are no deletions of %.40q", string(p.Kind))
-	case !isPerson(p.Author), !isPerson(p.Supplier), !isPerson(p.Submitter):
+	case !events.IsPerson(p.Author), !events.IsPerson(p.Supplier), !events.IsPerson(p.Submitter):
 		return catalogue.Refuse(ErrPlan, "name them", "author %.40q, submitter %.40q and supplier %.40q of the list must be known", p.Author, p.Submitter, p.Supplier)
 	case p.Reason == "":
 		return catalogue.Refuse(ErrPlan, "say why", "it has no reason")
@@ -112,6 +112,15 @@ func (r *rules) notPlanned() error {
 	_, exists, err := deletionOf(r, r.e.About.Plan())
 	if err == nil && exists {
 		err = catalogue.Refuse(ErrPlan, "another list is another plan", "%s stands already and never changes", r.e.About)
+	}
+	return err
+}
+
+// listRefused holds the record of a list that was not taken against what there is.
+func (r *rules) listRefused(p events.DeletionRefused) error {
+	err := r.notPlanned()
+	if author := p.Author; err == nil && !events.IsPerson(author) {
+		err = catalogue.Refuse(ErrPlan, "name the author by an opaque id", "%.40q is nobody whose list could be refused", author)
 	}
 	return err
 }
@@ -200,8 +209,8 @@ func (r *rules) confirmed(d events.Deletion, p events.DeletionConfirmed) error {
 	switch {
 	case d.Plan.Owner.IsZero() || d.Plan.Owner != p.Owner:
 		return catalogue.Refuse(ErrApproval, "it takes approvals from the roster", "%s is no request of %s", r.e.About, p.Owner)
-	case p.By == "":
-		return catalogue.Refuse(ErrApproval, "name who confirmed", "nobody confirmed")
+	case !events.IsOpaque(p.By):
+		return catalogue.Refuse(ErrApproval, "name who confirmed by an opaque id", "%.40q is nobody who could have confirmed", p.By)
 	case Unconfirmed(d):
 		if err := r.admittedAs(r.e.About.Plan(), d.Plan); err != nil {
 			return err
@@ -228,6 +237,9 @@ func (r *rules) started(d events.Deletion, p events.DeletionStarted) error {
 	}
 	if err := r.enough(d, 1, p.Executor); err != nil {
 		return err
+	}
+	if !events.IsPerson(p.Executor) {
+		return catalogue.Refuse(ErrPlan, "name who does by an opaque id", "%.40q is nobody who could start it", p.Executor)
 	}
 	return r.fresh(d)
 }

@@ -9,7 +9,7 @@ func (r *rules) proposed(p events.PolicyProposed) error {
 	switch {
 	case p.Version != r.policy.Version+1:
 		return catalogue.Refuse(ErrPolicy, "propose it anew", "it would be policy %d, policy %d is in force", p.Version, r.policy.Version)
-	case !isPerson(p.Author) || p.Reason == "":
+	case !events.IsPerson(p.Author) || p.Reason == "":
 		return catalogue.Refuse(ErrPolicy, "say who asks for it and why", "author %.40q, reason %.40q", p.Author, p.Reason)
 	case r.policy.Version > 0 && p.Policy.Environment != r.policy.Policy.Environment:
 		return catalogue.Refuse(ErrPolicy, "an environment keeps its name", "environment from %s to %s", r.policy.Policy.Environment, p.Policy.Environment)

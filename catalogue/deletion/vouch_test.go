@@ -93,6 +93,9 @@ func TestVouch(t *testing.T) {
 
 		"planned again":        {event: func(u *under) events.Event { return u.ofPlan(u.p.Deletion) }, want: "never changes"},
 		"refused, and planned": {event: func(u *under) events.Event { return u.ofPlan(events.DeletionRefused{}) }, want: "never changes"},
+		"refused of an address": {event: func(u *under) events.Event {
+			return u.next(events.OfDeletion(events.DeriveID[events.PlanID]("new")), events.DeletionRefused{Author: "jane.doe@example.com"})
+		}, want: "is nobody whose list could be refused"},
 		"not admitted": {event: func(u *under) events.Event {
 			return u.next(events.OfDeletion(events.DeriveID[events.PlanID]("new")), u.p.Deletion)
 		}, want: "was not admitted as what it is"},
@@ -152,7 +155,13 @@ func TestVouch(t *testing.T) {
 		"confirmed by nobody": {given: func(u *under) {
 			u.d.Plan.Owner = accountID(1)
 			u.put(events.OfDeletion(u.p.ID), u.d)
-		}, event: func(u *under) events.Event { return u.ofPlan(events.DeletionConfirmed{Owner: accountID(1)}) }, want: "nobody confirmed"},
+		}, event: func(u *under) events.Event { return u.ofPlan(events.DeletionConfirmed{Owner: accountID(1)}) }, want: `"" is nobody who could have confirmed`},
+		"confirmed by an address": {given: func(u *under) {
+			u.d.Plan.Owner = accountID(1)
+			u.put(events.OfDeletion(u.p.ID), u.d)
+		}, event: func(u *under) events.Event {
+			return u.ofPlan(events.DeletionConfirmed{Owner: accountID(1), By: "jane.doe@example.com"})
+		}, want: `"jane.doe@example.com" is nobody who could have confirmed`},
 		"rehearsed": {event: func(u *under) events.Event {
 			return u.ofPlan(events.DeletionRehearsed{Hash: u.d.Hash, Targets: 30, Passed: true})
 		}},
