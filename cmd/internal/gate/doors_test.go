@@ -67,7 +67,7 @@ func smuggled(t *testing.T, list ...events.Event) map[string][]byte {
 }
 
 // tombstones counts those in the log.
-func (r *running) tombstones(t *testing.T) (found int, head events.Seq) {
+func (r *running) tombstones(t testing.TB) (found int, head events.Seq) {
 	t.Helper()
 	head, err := r.Log.Head(t.Context())
 	if err == nil {

@@ -20,7 +20,7 @@ import (
 )
 
 // publish publishes a batch and wants every event to be written.
-func publish(t *testing.T, nc *nats.Conn, list ...events.Event) []client.Verdict {
+func publish(t testing.TB, nc *nats.Conn, list ...events.Event) []client.Verdict {
 	t.Helper()
 	var verdicts []client.Verdict
 	if p := ask(t, nc, "catalogue.v1.publish", cloud(t, list...), &verdicts); p != nil {
@@ -102,7 +102,7 @@ func TestTenantThroughTheGate(t *testing.T) {
 	}
 }
 
-func cloudOne(t *testing.T, e events.Event) []byte {
+func cloudOne(t testing.TB, e events.Event) []byte {
 	t.Helper()
 	raw, err := events.MarshalCloudEvent(e)
 	if err != nil {

@@ -37,7 +37,7 @@ type running struct {
 }
 
 // start runs a daemon with a gate on a port of its own.
-func start(t *testing.T, cfg daemon.Config) *running {
+func start(t testing.TB, cfg daemon.Config) *running {
 	t.Helper()
 	if cfg.DataDir == "" {
 		cfg.DataDir = t.TempDir()
@@ -66,7 +66,7 @@ func start(t *testing.T, cfg daemon.Config) *running {
 	return r
 }
 
-func (r *running) stop(t *testing.T) {
+func (r *running) stop(t testing.TB) {
 	t.Helper()
 	if r.gate != nil {
 		if err := r.gate.Close(t.Context()); err != nil {
@@ -79,7 +79,7 @@ func (r *running) stop(t *testing.T) {
 }
 
 // connect connects over TCP: with a credential, or anonymously.
-func (r *running) connect(t *testing.T, who ...bus.Credential) *nats.Conn {
+func (r *running) connect(t testing.TB, who ...bus.Credential) *nats.Conn {
 	t.Helper()
 	opts := []nats.Option{nats.ErrorHandler(func(*nats.Conn, *nats.Subscription, error) {})}
 	for _, c := range who {
@@ -94,7 +94,7 @@ func (r *running) connect(t *testing.T, who ...bus.Credential) *nats.Conn {
 }
 
 // ask makes a request and reads the answer into out; a refusal gives its problem.
-func ask(t *testing.T, nc *nats.Conn, subject string, request, out any) *api.Problem {
+func ask(t testing.TB, nc *nats.Conn, subject string, request, out any) *api.Problem {
 	t.Helper()
 	raw, ok := request.([]byte)
 	if !ok {
@@ -180,7 +180,7 @@ func (r *running) deleted(t *testing.T, f fixture, run events.RunID) events.Seq 
 const storyEnd = 10
 
 // cloud is events as a JSON batch.
-func cloud(t *testing.T, list ...events.Event) []byte {
+func cloud(t testing.TB, list ...events.Event) []byte {
 	t.Helper()
 	items := make([]json.RawMessage, len(list))
 	for i, e := range list {
