@@ -130,13 +130,13 @@ func Unread(r viewdb.Reader) (ids []events.PlanID, err error) {
 // 0: ever, the newest first, as Each does.
 func EachOf(r viewdb.Reader, author string, before events.Seq, fn func(events.PlanID, events.Deletion) error) error {
 	prefix := projectors.IndexKey(byAuthor, author)
-	return each(r, prefix, appendBefore(prefix[:len(prefix):len(prefix)], before-1), fn)
+	return each(r, prefix, appendBefore(slices.Clip(prefix), before-1), fn)
 }
 
 // WaveOf is the wave that a tombstone belongs to; false for one from before there was a policy.
 func WaveOf(r viewdb.Reader, tombstone events.Seq) (wave events.Passage, found bool, err error) {
 	prefix := projectors.IndexKey(byWave)
-	err = projectors.ScanIndex(r, prefix, appendBefore(prefix[:len(prefix):len(prefix)], tombstone-1), func(rest []byte) error {
+	err = projectors.ScanIndex(r, prefix, appendBefore(slices.Clip(prefix), tombstone-1), func(rest []byte) error {
 		_, id, err := projectors.CutEntry(rest[min(8, len(rest)):])
 		if err == nil {
 			key := events.EntityKey{Kind: events.EntityPassage, ID: id}
