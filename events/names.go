@@ -1,6 +1,9 @@
 package events
 
-import "strings"
+import (
+	"strings"
+	"unicode"
+)
 
 // What stands in the log for ever names persons by opaque ids, and never by a name or an
 // address. The schemas say the same (common: person, opaque_id).
@@ -29,4 +32,19 @@ func isName(text, marks string, letter func(c byte) bool) bool {
 		}
 	}
 	return true
+}
+
+// maxText is the length of a text in an event, in characters (common: text).
+const maxText = 512
+
+// OneLine makes of what another system has said, which may be anything, a text for an event:
+// of one line, without control characters, cut off where it is too long.
+func OneLine(said string) string {
+	text := []rune(strings.Map(func(c rune) rune {
+		if unicode.IsPrint(c) {
+			return c
+		}
+		return ' '
+	}, said))
+	return string(text[:min(len(text), maxText)])
 }

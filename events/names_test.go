@@ -11,9 +11,9 @@ import (
 	"tenantcatalogue/events"
 )
 
-// Names are what the schemas say they are, everywhere.
-func TestNames(t *testing.T) {
-	t.Parallel()
+// pattern is what the schemas have for a text of some kind.
+func pattern(t *testing.T, def string) func(string) bool {
+	t.Helper()
 	raw, _ := openSchemas(t).Raw("common")
 	var common struct {
 		Defs map[string]struct{ Pattern string } `json:"$defs"`
@@ -21,10 +21,13 @@ func TestNames(t *testing.T) {
 	if err := json.Unmarshal(raw, &common); err != nil {
 		t.Fatal(err)
 	}
-	pattern := func(def string) func(string) bool {
-		return regexp.MustCompile(strings.TrimSuffix(common.Defs[def].Pattern, "$") + `\z`).MatchString
-	}
-	person, opaque := pattern("person"), pattern("opaque_id")
+	return regexp.MustCompile(strings.TrimSuffix(common.Defs[def].Pattern, "$") + `\z`).MatchString
+}
+
+// Names are what the schemas say they are, everywhere.
+func TestNames(t *testing.T) {
+	t.Parallel()
+	person, opaque := pattern(t, "person"), pattern(t, "opaque_id")
 	for text, want := range map[string]struct{ person, opaque bool }{
 		"ana": {true, true}, "a": {true, true}, "script_cleanup-2.1": {true, true}, "7": {true, true}, strings.Repeat("a", 96): {true, true},
 		"user:17": {false, true}, "Ana": {false, true}, "auth0/Xy~1+2": {false, true}, "anA": {false, true},
@@ -42,6 +45,28 @@ func TestNames(t *testing.T) {
 		text := rapid.OneOf(rapid.StringN(0, 5, 100), rapid.StringMatching(`[0-9A-Za-z._:/~+@ -]{0,98}`)).Draw(t, "text")
 		if events.IsPerson(text) != person(text) || events.IsOpaque(text) != opaque(text) {
 			t.Fatalf("%q is another thing in the schema", text)
+		}
+	})
+}
+
+// What another system says is a text, whatever it says.
+func TestOneLine(t *testing.T) {
+	t.Parallel()
+	text := pattern(t, "text")
+	for said, want := range map[string]string{
+		"a\nb\u2028c\u202ed": "a b c d", "bad\u0085\u009b31mgateway\x7f": "bad  31mgateway ", "\xff": "\ufffd", "grün": "grün",
+		strings.Repeat("é", 600): strings.Repeat("é", 512),
+	} {
+		if got := events.OneLine(said); got != want || !text(got) {
+			t.Errorf("%q of %q, want %q; a text: %v", got, said, want, text(got))
+		}
+	}
+	rapid.Check(t, func(t *rapid.T) {
+		said := rapid.OneOf(rapid.StringN(1, 600, -1), rapid.Custom(func(t *rapid.T) string {
+			return string(rapid.SliceOfN(rapid.Byte(), 1, 600).Draw(t, "bytes"))
+		})).Draw(t, "said")
+		if got := events.OneLine(said); !text(got) || len([]rune(got)) > 512 {
+			t.Fatalf("%q of %q", got, said)
 		}
 	})
 }

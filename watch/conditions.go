@@ -56,7 +56,7 @@ func (c Conditions) follow(ctx context.Context, p Probe) {
 			return
 		}
 		open := c.Open()
-		if o.halts(wrong != nil, open, p.For, c.Clock()) && c.halt(ctx, events.DoorHalted{Cause: p.Cause, Detail: oneLine(wrong.Error())}) {
+		if o.halts(wrong != nil, open, p.For, c.Clock()) && c.halt(ctx, events.DoorHalted{Cause: p.Cause, Detail: events.OneLine(wrong.Error())}) {
 			o.halted = open
 		}
 		select {

@@ -3,10 +3,8 @@ package watch
 import (
 	"context"
 	"errors"
-	"strings"
 	"sync"
 	"time"
-	"unicode"
 
 	"github.com/google/uuid"
 
@@ -108,20 +106,6 @@ func pause(ctx context.Context, d time.Duration) {
 	}
 }
 
-// maxDetail is how long the text of an event may be.
-const maxDetail = 512
-
-// oneLine makes one line of a text that may be anything.
-func oneLine(text string) string {
-	out := []rune(strings.Map(func(r rune) rune {
-		if unicode.IsPrint(r) {
-			return r
-		}
-		return ' '
-	}, text))
-	return string(out[:min(len(out), maxDetail)])
-}
-
 // desk publishes what was found, in its order, without holding up whoever finds it.
 type desk struct {
 	pen      Pen
@@ -138,7 +122,7 @@ func newDesk(pen Pen, listener Listener) *desk {
 
 // put tells of a finding, and has it published.
 func (d *desk) put(f finding) {
-	f.alarm.Detail = oneLine(f.alarm.Detail)
+	f.alarm.Detail = events.OneLine(f.alarm.Detail)
 	tell(d.listener.Alarm, f.alarm)
 	d.mu.Lock()
 	d.queue = append(d.queue, f)

@@ -1,7 +1,6 @@
 package watch
 
 import (
-	"fmt"
 	"testing"
 	"time"
 
@@ -179,16 +178,5 @@ func TestMix(t *testing.T) {
 		if got != c.want {
 			t.Errorf("%s: %d alarms, want %d", name, got, c.want)
 		}
-	}
-}
-
-// TestOneLine takes any text.
-func TestOneLine(t *testing.T) {
-	t.Parallel()
-	if got := oneLine("a\nb\u2028c\u202ed"); got != "a b c d" {
-		t.Errorf("%q", got)
-	}
-	if got := oneLine(fmt.Sprintf("%0600d", 1)); len(got) != maxDetail {
-		t.Errorf("%d", len(got))
 	}
 }

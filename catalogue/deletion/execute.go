@@ -145,7 +145,7 @@ func (x *execution) rehearse(ctx context.Context) (fresh bool, err error) {
 	}
 	if err != nil {
 		nothing := sha256.Sum256(nil)
-		found = events.DeletionRehearsed{Why: clipText(err.Error()), Evidence: nothing[:]}
+		found = events.DeletionRehearsed{Why: events.OneLine(err.Error()), Evidence: nothing[:]}
 	}
 	return false, x.rehearsed(ctx, x.id, x.d, byItself, found)
 }
@@ -166,7 +166,7 @@ func (x *execution) put(ctx context.Context, err error) error {
 
 // end ends a plan.
 func (x *execution) end(ctx context.Context, p events.DeletionFinished) error {
-	p.Why = clipText(p.Why)
+	p.Why = events.OneLine(p.Why)
 	a := x.by(cmp.Or(x.d.Executor, byItself))
 	a.finish(x.id, x.d.Plan.Kind, x.rules.door, p)
 	err := a.publish(ctx)
@@ -234,7 +234,7 @@ func (x *execution) check(ctx context.Context, passage events.Passage) error {
 	found.Wave, found.Healthy, found.Detail = passage.Wave, bad == "", bad
 	a := x.by(byItself)
 	if why := asPlanned(x.d, found); why != "" {
-		a.add(theDoor(), events.DoorHalted{Cause: cmp.Or(cause, events.HaltMismatch), Detail: clipText(fmt.Sprintf("wave %d of %s: %s", passage.Wave, x.id, why))})
+		a.add(theDoor(), events.DoorHalted{Cause: cmp.Or(cause, events.HaltMismatch), Detail: events.OneLine(fmt.Sprintf("wave %d of %s: %s", passage.Wave, x.id, why))})
 	}
 	a.add(events.OfDeletion(x.id), found)
 	return a.publish(ctx)
@@ -254,7 +254,7 @@ func (x *execution) health(ctx context.Context, wave int) (cause events.HaltCaus
 		if errors.Is(err, ErrSilent) {
 			cause = events.HaltNoHealth
 		}
-		return cause, clipText(check + ": " + err.Error()), nil
+		return cause, events.OneLine(check + ": " + err.Error()), nil
 	}
 	return "", "", nil
 }
@@ -265,20 +265,6 @@ func (x *execution) halt(ctx context.Context, cause events.HaltCause, wave int, 
 		return nil
 	}
 	a := x.by(byItself)
-	a.add(theDoor(), events.DoorHalted{Cause: cause, Detail: clipText(fmt.Sprintf("wave %d of %s has baked: not healthy: %s", wave, x.id, bad))})
+	a.add(theDoor(), events.DoorHalted{Cause: cause, Detail: events.OneLine(fmt.Sprintf("wave %d of %s has baked: not healthy: %s", wave, x.id, bad))})
 	return a.publish(ctx)
-}
-
-// clipText makes a text fit a field of one line.
-func clipText(text string) string {
-	out := make([]rune, 0, len(text))
-	for _, c := range text {
-		if c < ' ' || c == 0x7f || c >= 0x2028 && c <= 0x202e || c >= 0x2066 && c <= 0x2069 || c == '\ufffd' {
-			c = ' '
-		}
-		if out = append(out, c); len(out) == 512 {
-			break
-		}
-	}
-	return string(out)
 }

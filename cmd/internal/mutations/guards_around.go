@@ -50,7 +50,7 @@ var targets = []guard{
 	engine.never("now.Cascade != target.Cascade", "an approval of another cascade"),
 	engine.never("string(now.Digest) != string(target.Digest)", "an approval of another state"),
 	execute.ignores("x.unchanged(x.look, x.id, x.d, wave)", "a wave while a later target has changed"),
-	execute.instead(`a.add(theDoor(), events.DoorHalted{Cause: cmp.Or(cause, events.HaltMismatch), Detail: clipText(fmt.Sprintf("wave %d of %s: %s", passage.Wave, x.id, why))})`, "_ = cause", "the halt after a wave that was not as planned"),
+	execute.instead(`a.add(theDoor(), events.DoorHalted{Cause: cmp.Or(cause, events.HaltMismatch), Detail: events.OneLine(fmt.Sprintf("wave %d of %s: %s", passage.Wave, x.id, why))})`, "_ = cause", "the halt after a wave that was not as planned"),
 	execute.instead("found.Wave, found.Healthy, found.Detail = passage.Wave, bad == \"\", bad", "found.Wave, found.Healthy, found.Detail = passage.Wave, true, bad", "a bad health check"),
 	execute.never("!x.d.Rehearsal.IsZero() && !x.d.Rehearsed.Passed && left > 0", "rehearsals of a request one after the other"),
 	execute.never("err != nil || bad != \"\"", "health that goes bad while a wave bakes"),
