@@ -97,7 +97,8 @@ func evolveDoor(s State, payload events.Payload, at events.Mark) error {
 	case events.DoorLeft:
 		door.Open = without(door.Open, func(a events.Admitted) bool { return a.Plan == p.Plan })
 	case events.DoorHalted:
-		door.Last, door.Open = at, nil
+		door.Last = events.Mark{Seq: at.Seq, Time: max(at.Time, door.Last.Time)} // it is never refused, whatever time it has
+		door.Open = nil
 		if door.Halted.IsZero() { // another halt changes nothing of what is to be lifted
 			door.Halt, door.Halted = p, at
 		}

@@ -146,6 +146,9 @@ func Quarantine(f Facts, s events.Stored) error {
 	if s.About.IsZero() {
 		return nil // belongs to nobody we know; the runner reports it
 	}
+	if s.About.Kind == events.AggregateAlarm {
+		return Pass(f, s) // an alarm changes nothing: one that cannot be read keeps none from being raised
+	}
 	return past(f, s, func(h *Head) { h.Quarantined = cmp.Or(h.Quarantined, s.Seq) })
 }
 

@@ -1,6 +1,7 @@
 package catalogue
 
 import (
+	"math"
 	"sync"
 	"time"
 
@@ -34,8 +35,9 @@ func (t *times) now() events.Time {
 	read := t.clock()
 	// A clock of the machine's gives readings with a monotonic part: that it was set does not
 	// show in their difference. Of any other one nothing has passed when it is set back.
-	passed := max(0, read.Sub(t.read))
-	t.last, t.read = max(events.TimeOf(read), t.last.Add(passed/behindPace)), read
+	passed := max(0, events.Time(read.Sub(t.read)/behindPace))
+	passed = min(passed, math.MaxInt64-max(0, t.last)) // who can append to the log may have recorded any time
+	t.last, t.read = max(events.TimeOf(read), t.last+passed), read
 	return t.last
 }
 

@@ -151,8 +151,8 @@ func (c condition) checkTenant(about events.Aggregate, plan events.DeletionPlann
 	if plan.InactiveDays == 0 {
 		return nil
 	}
-	unused := c.now.Add(-(events.Seconds(plan.InactiveDays) * day).Duration()) // CheckPlan bounds the days
-	if record.LastActivity.IsZero() || record.LastActivity > unused {
+	claimed := events.Seconds(plan.InactiveDays) * day // CheckPlan bounds the days
+	if record.LastActivity.IsZero() || !c.clock.passed(record.LastActivity, c.now, claimed) {
 		return catalogue.Refuse(ErrPlan, "find out who uses it", "%s is said to be inactive for %d days; %s", about, plan.InactiveDays, lastActivity(record))
 	}
 	return nil

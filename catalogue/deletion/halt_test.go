@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"tenantcatalogue/catalogue"
 	"tenantcatalogue/catalogue/deletion"
 	"tenantcatalogue/catalogue/deletion/people"
 	"tenantcatalogue/events"
@@ -355,4 +356,48 @@ func TestClockJumpsFortyDays(t *testing.T) {
 	w.now = before.Add(40 * 24 * time.Hour)
 	w.pass(31 * 24 * time.Hour)
 	w.plan(w.ask(110)) // time that is known to have passed frees the budget
+}
+
+// What only makes it stricter is never refused, whatever time it has and whatever cannot be
+// read; and what comes back comes back.
+func TestStricterWhateverCannotBeRead(t *testing.T) {
+	t.Parallel()
+	for _, kind := range []events.AggregateKind{events.AggregateDoor, events.AggregatePolicy, events.AggregateClock} {
+		w := governed(t, 3)
+		broken := events.Stored{About: events.TheOne(kind), Seq: w.seq}
+		if err := catalogue.Quarantine(w.facts, broken); err != nil {
+			t.Fatal(err)
+		}
+		w.register.Unreadable(broken)
+		for _, c := range []struct {
+			about   events.Aggregate
+			payload events.Payload
+			stands  bool
+		}{
+			{events.TheOne(events.AggregateDoor), events.DoorHalted{Cause: events.HaltByPerson}, true},
+			{events.TheOne(events.AggregateDoor), events.DoorHeld{Restoration: aRestoration}, true},
+			{events.TheOne(events.AggregateAlarm), events.AlarmRaised{Alarm: events.AlarmRate, From: 1, To: 1, Count: 1}, true},
+			{events.OfLiens(tenantID(1)), events.LienPlaced{Matter: "m-1", Reason: "a case"}, true},
+			{events.TheOne(events.AggregateClock), events.ClockTicked{}, false},
+			{events.TheOne(events.AggregateDoor), events.DoorAdmitted{Plan: events.DeriveID[events.PlanID]("next"), Kind: events.DeletionOfTenants, Expires: w.now.Add(time.Hour)}, false},
+		} {
+			e := w.event(c.about, c.payload)
+			e.Seq, e.RecordedTime = w.seq+1, w.now.Add(-time.Hour)
+			for who, facts := range map[string]deletion.Heads{"the write side": w, "a reader": w.register} {
+				if err := deletion.Vouch(facts, e); (err == nil) != c.stands {
+					t.Errorf("%s of %s, with a %s that cannot be read: %v", e.Type(), who, kind, err)
+				}
+			}
+		}
+	}
+	w := governed(t, 5)
+	if err := catalogue.Quarantine(w.facts, events.Stored{About: events.TheOne(events.AggregateClock), Seq: w.seq}); err != nil {
+		t.Fatal(err)
+	}
+	w.restore(aRestoration)
+	e := w.event(events.OfRestoration(aRestoration), events.RestorationFinished{Restored: 1})
+	w.must(e)
+	if err := w.engine.Release(t.Context(), "ana", aRestoration); err != nil {
+		t.Error(err)
+	}
 }

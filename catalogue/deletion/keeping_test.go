@@ -3,6 +3,7 @@ package deletion_test
 import (
 	"errors"
 	"math/rand/v2"
+	"strings"
 	"testing"
 	"time"
 
@@ -164,8 +165,15 @@ func TestTimesDoNotRunBackwards(t *testing.T) {
 	t.Parallel()
 	const later = 10 * time.Second
 	for name, what := range map[string]func(w *world){
-		"tick":   func(w *world) { w.tick() },
-		"halt":   func(w *world) { w.halt() },
+		"tick": func(w *world) { w.tick() },
+		"halt": func(w *world) { w.halt() },
+		"halt, which is not turned back by another": func(w *world) {
+			w.halt()
+			recorded, now := w.recorded, w.now
+			w.recorded, w.now = 0, now.Add(-time.Hour)
+			w.must(w.event(events.TheOne(events.AggregateDoor), events.DoorHalted{Cause: events.HaltByPerson}))
+			w.recorded, w.now = recorded, now
+		},
 		"policy": func(w *world) { w.adopt(w.quick()) },
 		"plan":   func(w *world) { w.plan(w.ask(1)) },
 	} {
@@ -173,7 +181,7 @@ func TestTimesDoNotRunBackwards(t *testing.T) {
 		w.now = w.now.Add(later)
 		what(w)
 		for ago, want := range map[time.Duration]bool{0: true, time.Second: false} {
-			e := w.event(events.TheOne(events.AggregateDoor), events.DoorHalted{Cause: events.HaltByPerson})
+			e := w.event(events.TheOne(events.AggregateClock), events.ClockTicked{})
 			e.Seq, e.RecordedTime = w.seq+1, w.now.Add(-ago)
 			if err := deletion.Vouch(w, e); (err == nil) != want {
 				t.Errorf("%s before the last %s: %v", ago, name, err)
@@ -186,9 +194,24 @@ func TestTimesDoNotRunBackwards(t *testing.T) {
 	if step, err := w.engine.Step(t.Context(), p.ID); err != nil || step.Wave != 1 {
 		t.Fatalf("%+v, %v", step, err)
 	}
-	e := w.event(events.TheOne(events.AggregateDoor), events.DoorHalted{Cause: events.HaltByPerson})
+	e := w.event(events.TheOne(events.AggregateClock), events.ClockTicked{})
 	e.Seq, e.RecordedTime = w.seq+1, w.now.Add(-time.Second)
 	if err := deletion.Vouch(w, e); err == nil {
 		t.Error("before the last wave")
 	}
+}
+
+// Nobody becomes inactive by a clock that jumps.
+func TestInactiveInCountedTime(t *testing.T) {
+	t.Parallel()
+	w := governed(t, 12)
+	a := w.ask(10, 12) // used 10 and 12 days ago
+	a.InactiveDays = 30
+	w.now = w.now.Add(40 * 24 * time.Hour)
+	w.tick()
+	if _, err := w.tryPlan(a); err == nil || strings.Count(err.Error(), "is said to be inactive for 30 days") != 2 {
+		t.Errorf("after a jump: %v", err)
+	}
+	w.pass(20 * 24 * time.Hour)
+	w.plan(a)
 }

@@ -96,8 +96,8 @@ func (r *rules) reopened(p events.DoorReopened) error {
 }
 
 // released ends the hold of a restoration that is finished.
-func (r *rules) released(p events.DoorReleased) error {
-	done, err := readable[events.Restoration](r, events.OfRestoration(p.Restoration))
+func released(w Heads, p events.DoorReleased) error {
+	done, err := readable[events.Restoration](w, events.OfRestoration(p.Restoration))
 	if err == nil && !done.Finished {
 		err = catalogue.Refuse(ErrHeld, "apply it to its end", "%s is not finished", p.Restoration)
 	}

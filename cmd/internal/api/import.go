@@ -214,7 +214,7 @@ func (a *API) ImportRun(ctx context.Context, who auth.Caller, req ImportRunReque
 	}
 	defer func() { err = errors.Join(err, rehearsal.Close(ctx)) }()
 	out.Seq, out.DryRun = rehearsal.At, req.DryRun
-	decide := importer{api: a, who: who, file: f, phase: "deciding", service: rehearsal.Service, rehearsal: rehearsal, report: &out}
+	decide := importer{api: a, who: who, file: f, phase: "deciding", service: rehearsal.Service, rehearsal: rehearsal, report: &out, since: rehearsal.Since}
 	if err := decide.run(ctx); err != nil || out.Faults == 0 && req.DryRun {
 		return out, err
 	}
@@ -223,6 +223,6 @@ func (a *API) ImportRun(ctx context.Context, who auth.Caller, req ImportRunReque
 		return out, nil
 	}
 	out.Lines, out.Stored, out.Written, out.LastSeq = 0, 0, 0, 0
-	write := importer{api: a, who: who, file: f, phase: "writing", service: a.sys.Service, report: &out}
+	write := importer{api: a, who: who, file: f, phase: "writing", service: a.sys.Service, report: &out, since: rehearsal.Since}
 	return out, write.run(ctx)
 }

@@ -7,6 +7,7 @@ import (
 	"io"
 	"slices"
 	"strings"
+	"time"
 
 	"tenantcatalogue/catalogue"
 	"tenantcatalogue/cmd/internal/auth"
@@ -25,8 +26,9 @@ type importer struct {
 	rehearsal *daemon.Rehearsal // nil when writing
 	report    *ImportReport
 
-	last  events.Seq // of the line before, in a log
-	unit  []line     // of a unit that is not whole yet
+	last  events.Seq  // of the line before, in a log
+	since events.Time // recorded, of the last event that is there or is to come before
+	unit  []line      // of a unit that is not whole yet
 	batch []ask
 	size  int // lines in the batch
 }
@@ -45,6 +47,9 @@ type ask struct {
 
 // importBatch is how many lines are asked for at once.
 const importBatch = 1000
+
+// clocksApart is how far the clock of the machine that a log comes from may be ahead.
+const clocksApart = time.Minute
 
 // errImportStopped ends a write that cannot go on.
 var errImportStopped = errors.New("stopped")
@@ -99,21 +104,28 @@ func (i *importer) admit(number int, e events.CloudEvent) error {
 		return badField("seq", "and recordedtime, via, unitmore are set by the catalogue; leave them out, or import a whole log")
 	}
 	i.last = e.Seq
-	if err := i.wholeLog(e.Event); err != nil {
-		return err
+	if i.report.Log && i.report.Seq > 0 && e.Seq > i.report.Seq {
+		if err := i.goesOn(e.Event); err != nil {
+			return err
+		}
 	}
 	return i.validate(e)
 }
 
-// wholeLog refuses what the catalogue alone writes, in a log that is to go on from what
-// there is.
-func (i *importer) wholeLog(e events.Event) error {
-	own := e.Governed() || e.Type().Internal() && e.About.Kind != events.AggregateClaim
-	if !i.report.Log || !own || i.report.Seq == 0 || e.Seq <= i.report.Seq {
-		return nil
+// goesOn checks an event of a log that is to go on from what there is. What the catalogue
+// alone writes it refuses; and times that are behind those there are, or ahead: deletions
+// wait for what has passed since.
+func (i *importer) goesOn(e events.Event) error {
+	if e.Governed() || e.Type().Internal() && e.About.Kind != events.AggregateClaim {
+		return catalogue.Refuse(catalogue.ErrForbidden, "import the whole log into an empty catalogue",
+			"the log stands at %d, and %s goes into an empty one only", i.report.Seq, e.Type())
 	}
-	return catalogue.Refuse(catalogue.ErrForbidden, "import the whole log into an empty catalogue",
-		"the log stands at %d, and %s goes into an empty one only", i.report.Seq, e.Type())
+	if now := i.api.sys.Now(); e.RecordedTime < i.since || e.RecordedTime > now.Add(clocksApart) {
+		return catalogue.Refuse(catalogue.ErrForbidden, "import the whole log into an empty catalogue",
+			"the log stands at %d, and what goes on from there was recorded after %s and before %s, not at %s", i.report.Seq, i.since, now, e.RecordedTime)
+	}
+	i.since = e.RecordedTime
+	return nil
 }
 
 // validate holds the data against its schema. In a log what stands for a

@@ -19,7 +19,8 @@ import (
 // would become of events, without a trace of them.
 type Rehearsal struct {
 	Service *catalogue.Service
-	At      events.Seq // where the log stood
+	At      events.Seq  // where the log stood
+	Since   events.Time // when the event there was recorded, if it can be read
 	log     *rehearsalLog
 	close   closer
 }
@@ -71,7 +72,14 @@ func (r *Rehearsal) open(ctx context.Context, s *System) error {
 		return err
 	}
 	r.close.add("the rehearsal's service", plain(r.Service.Close))
-	return nil
+	return s.Log.Read(ctx, r.At-min(r.At, 1), r.At, func(stored []events.Stored) error {
+		for _, last := range stored {
+			if e, err := events.Decode(last); err == nil {
+				r.Since = e.RecordedTime
+			}
+		}
+		return nil
+	})
 }
 
 // Would is the id of the event that would stand at seq.

@@ -53,7 +53,7 @@ var vouching = []guard{
 	rules.passes("r.passed(p)", "waves"),
 	rules.passes("r.left(p)", "plans that leave"),
 	rules.passes("r.reopened(p)", "halts that are lifted"),
-	rules.passes("r.released(p)", "restorations that end"),
+	rules.passes("released(w, p)", "restorations that end"),
 	rules.passes("r.proposed(p)", "policies that are proposed"),
 	rules.passes("r.policyApproved(p)", "approvals of policies"),
 	rules.passes("r.changed(p)", "policies that come into force"),

@@ -41,7 +41,8 @@ var targets = []guard{
 	check.never("!exists || app.Name != target.Name", "an app of another name"),
 	check.never("record.Status != events.TenantStatusDeactivated", "a target in service"),
 	check.never("!c.clock.passed(since, c.now, wait)", "a target that is not out of service for long enough"),
-	check.never("record.LastActivity > unused", "a target that is in use"),
+	check.never("!c.clock.passed(record.LastActivity, c.now, claimed)", "a target that is in use"),
+	check.instead("!c.clock.passed(record.LastActivity, c.now, claimed)", "c.now.Sub(record.LastActivity) < claimed.Duration()", "a clock makes nobody inactive"),
 	check.never("record.LastActivity.IsZero()", "a target of whose use nobody knows"),
 	engine.ignores("e.asDescribed(ctx, look, d, wave)", "an approval of what is not as described"),
 	engine.ignores("e.unchanged(look, id, d, wave)", "an approval of what has changed"),
@@ -104,8 +105,9 @@ const (
 // folds are those that the states hold which the rules are held against.
 var folds = []guard{
 	governance.instead("payload, err := events.ClonePayload(e.Payload)", "payload, err := e.Payload, error(nil)", "states that whoever holds an event can change"),
-	governance.instead("door.Last, door.Open = at, nil", "door.Last = at", "a halt ends the plans that are open"),
-	governance.instead("door.Last, door.Open = at, nil", "door.Open = nil", "a halt that was lifted has killed the plans before it"),
+	governance.without("door.Open = nil\n", "a halt ends the plans that are open"),
+	governance.instead("door.Last = events.Mark{Seq: at.Seq, ", "_ = events.Mark{Seq: at.Seq, ", "a halt that was lifted has killed the plans before it"),
+	governance.instead("max(at.Time, door.Last.Time)", "at.Time", "a halt that is backdated does not turn the time back"),
 	governance.instead("if door.Halted.IsZero() {", "if true {", "another halt leaves what is to be lifted"),
 	governance.never("gap > allowed", "time without ticks is skipped"),
 	governance.never("found && gap <= 0", "ticks that run backwards"),
