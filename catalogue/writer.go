@@ -34,8 +34,9 @@ func (w *writer) catchUp(ctx context.Context) error {
 	}
 	after := w.store.Seq()
 	if after > 0 && !w.times.known() {
-		// Recorded times go on from the last event, folded or not.
-		if err := w.log.Read(ctx, after-1, after, w.noteRecorded); err != nil {
+		// Recorded times go on from the last events, folded or not. One may be unreadable, or
+		// recorded at a time of its own.
+		if err := w.log.Read(ctx, after-min(after, lastRecorded), after, w.noteRecorded); err != nil {
 			return err
 		}
 	}
@@ -45,6 +46,9 @@ func (w *writer) catchUp(ctx context.Context) error {
 	w.behind = false
 	return nil
 }
+
+// lastRecorded is of how many events the recorded times are looked at when it is opened.
+const lastRecorded = 100
 
 func (w *writer) noteRecorded(stored []events.Stored) error {
 	for _, s := range stored {

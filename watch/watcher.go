@@ -2,13 +2,11 @@ package watch
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"sync"
 	"time"
 
-	"tenantcatalogue/catalogue"
 	"tenantcatalogue/catalogue/deletion"
 	"tenantcatalogue/events"
 )
@@ -54,9 +52,10 @@ type Watcher struct {
 	anchor   events.Time // what the time was ...
 	anchored time.Time   // ... then
 
-	mu   sync.Mutex
-	seen events.Seq
-	open []events.Admitted
+	mu       sync.Mutex
+	watching bool
+	seen     events.Seq
+	open     []events.Admitted
 }
 
 // crossing names an alarm: no tombstone crosses two lines of one.
@@ -137,17 +136,22 @@ func (w *Watcher) catchUp(ctx context.Context, head events.Seq) error {
 	return nil
 }
 
-// concerns tells whether an event is a tombstone or governs them. Of all others, which
-// are most, nothing is looked at but the time.
+// governs tells of an event about a tenant that rules are held against.
+func governs(t events.Type) bool {
+	return t.Tombstone() || t == (events.TenantRestored{}).EventType()
+}
+
+// concerns tells whether an event is a tombstone or governs them, or brings back what they
+// have taken. Of all others, which are most, nothing is looked at but the time.
 func concerns(s events.Stored) bool {
 	switch s.About.Kind {
 	case events.AggregateTenant, events.AggregateAccount, events.AggregateClaim:
-		return s.Type.Tombstone()
+		return governs(s.Type)
 	case events.AggregateRestoration, events.AggregateDeletion, events.AggregateLien,
 		events.AggregateDoor, events.AggregatePolicy, events.AggregateClock, events.AggregateAlarm:
 		return true
 	}
-	return s.Type.Tombstone() // about nothing that could be read
+	return governs(s.Type) // about nothing that could be read
 }
 
 // take takes the next event and tells what it crosses.
@@ -165,29 +169,28 @@ func (w *Watcher) take(s events.Stored) []finding {
 	if s.Type.Tombstone() {
 		return w.count(s, err)
 	}
-	if _, refused := errors.AsType[*catalogue.ReasonError](err); refused {
-		return w.afresh(w.windows.refused(tombstone{seq: s.Seq, at: w.last}, fmt.Sprintf("%s about %s: %v", s.Type, s.About, err)))
-	}
 	if s.About.Kind == events.AggregatePolicy {
 		w.followPolicy()
 	}
 	if s.About.Kind == events.AggregateDoor {
 		w.followDoor()
-		return w.halted(e, err)
 	}
-	if a, ok := e.Payload.(events.AlarmRaised); ok && err == nil {
+	if err != nil { // it may not stand there, or cannot be read, and then shuts the door
+		return w.afresh(w.windows.refused(tombstone{seq: s.Seq, at: w.last}, fmt.Sprintf("%s about %s: %v", s.Type, s.About, err)))
+	}
+	if a, ok := e.Payload.(events.AlarmRaised); ok {
 		w.told[crossing{a.Alarm, a.To}] = true
 		if a.Alarm == events.AlarmClockJump {
 			w.clockTo = a.To
 		}
 	}
-	return nil
+	return w.halted(e)
 }
 
 // halted finds a halt that nobody has asked for and that no alarm goes with.
-func (w *Watcher) halted(e events.Event, refused error) []finding {
+func (w *Watcher) halted(e events.Event) []finding {
 	p, ok := e.Payload.(events.DoorHalted)
-	if !ok || refused != nil || p.Cause == events.HaltByPerson || e.RecordedTime < w.copied {
+	if !ok || p.Cause == events.HaltByPerson || e.RecordedTime < w.copied {
 		return nil
 	}
 	if e.Source == Source && slices.Contains([]events.HaltCause{events.HaltRate, events.HaltBudget, events.HaltMismatch, events.HaltClock}, p.Cause) {
@@ -241,8 +244,11 @@ func (w *Watcher) followDoor() {
 // for as long.
 func (w *Watcher) ahead(ctx context.Context, head events.Seq, now time.Time) (f finding, found bool, err error) {
 	w.anchor, w.anchored = events.TimeOf(now), now
-	if w.clockTo > 0 && w.clockTo <= head {
-		err = w.at(ctx, w.clockTo, func(e events.Event) { w.anchor = max(w.anchor, e.RecordedTime) })
+	// What was watched was judged then; while a clock is behind, recorded time goes on.
+	for _, known := range []events.Seq{w.clockTo, min(w.cfg.After, head)} {
+		if known > 0 && known <= head && err == nil {
+			err = w.at(ctx, known, func(e events.Event) { w.anchor = max(w.anchor, e.RecordedTime) })
+		}
 	}
 	if head > 0 && err == nil {
 		err = w.at(ctx, head, func(e events.Event) { f, found = w.jump(e, now) })
@@ -275,6 +281,9 @@ func (w *Watcher) jumped(s events.Stored, at time.Time) []finding {
 func (w *Watcher) jump(e events.Event, at time.Time) (f finding, found bool) {
 	can := w.anchor.Add(at.Sub(w.anchored))
 	if e.RecordedTime.Sub(can) <= jump {
+		if e.RecordedTime > can && e.About.Kind == events.AggregateClock { // little by little does not add up
+			w.anchor, w.anchored = e.RecordedTime, at
+		}
 		return f, false
 	}
 	w.anchor, w.anchored = e.RecordedTime, at
@@ -292,7 +301,15 @@ func (w *Watcher) jump(e events.Event, at time.Time) (f finding, found bool) {
 func (w *Watcher) reach(seq events.Seq) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.seen = seq
+	w.seen, w.watching = seq, true
+}
+
+// Watching tells whether the past was read, and the log is followed since: before that
+// Open knows of no plan, and no condition halts any.
+func (w *Watcher) Watching() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.watching
 }
 
 // Seen is the Seq up to which everything was looked at, and every alarm stands in the log.

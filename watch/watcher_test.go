@@ -3,6 +3,7 @@ package watch_test
 import (
 	"errors"
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -352,6 +353,96 @@ func TestClockJump(t *testing.T) {
 	r.pass(50 * 24 * time.Hour)
 	w = r.watch(seen)
 	if a := w.raises(events.AlarmClockJump, ""); a.To != last {
+		t.Errorf("%+v", a)
+	}
+}
+
+// TestBehindIsNoJump starts again and again while the clock is behind what was recorded,
+// which goes on: that was told of once.
+func TestBehindIsNoJump(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, eventtest.NewMemoryLog("behind"))
+	w := r.watch(r.head())
+	eventtest.MustAppend(t, r.log, r.unit(events.Event{
+		ID: events.DeriveID[events.EventID]("ahead"), About: events.OfTenant(events.DeriveID[events.TenantID]("ahead")),
+		Payload: events.TenantDeactivated{}, RecordedTime: events.TimeOf(r.clock()).Add(40 * 24 * time.Hour),
+	}))
+	w.raises(events.AlarmClockJump, "")
+	w.told()
+	for range 3 {
+		for range 12 {
+			r.pass(30 * time.Minute)
+			r.tick()
+		}
+		w.settle(r)
+		w.quiet(r)
+		w.stop()
+		w = r.watch(w.Seen())
+		w.quiet(r)
+	}
+}
+
+// TestLittleByLittle takes it for no jump that the time which has passed here is a little
+// short, as after each pause of the machine.
+func TestLittleByLittle(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, eventtest.NewMemoryLog("little"))
+	w := r.watch(r.head())
+	for range 40 {
+		r.pass(30 * time.Second)
+		e := r.unit(events.Event{
+			ID: events.DeriveID[events.EventID](fmt.Sprint("tick", r.head())), About: events.TheOne(events.AggregateClock),
+			Payload: events.ClockTicked{}, RecordedTime: events.TimeOf(r.clock()).Add(time.Duration(r.head()) * 30 * time.Second),
+		})
+		e.Expected = []events.Seq{r.head()}
+		eventtest.MustAppend(t, r.log, e)
+		w.quiet(r)
+	}
+}
+
+// TestUnreadable tells of what governs and cannot be read: it shuts the door, and nobody
+// else says so. Alarms are raised on, whatever is written in their place.
+func TestUnreadable(t *testing.T) {
+	t.Parallel()
+	for _, kind := range []events.AggregateKind{events.AggregateDoor, events.AggregatePolicy, events.AggregateClock, events.AggregateAlarm} {
+		r := newRig(t, eventtest.NewMemoryLog("unreadable "+kind.String()))
+		r.adopt(events.Budget{Minute: 3, Day: 100, Month: 100, Owners: 1})
+		w := r.watch(r.head())
+		about := events.TheOne(kind)
+		last, _, err := r.log.LastOf(t.Context(), about)
+		if err != nil {
+			t.Fatal(err)
+		}
+		s := r.unit(events.Event{ID: events.DeriveID[events.EventID]("garbage"), About: about, Payload: events.ClockTicked{}}).Events[0]
+		s.Data = []byte("garbage")
+		unit := eventtest.One(s, last.Seq)
+		first := eventtest.MustAppend(t, r.log, unit)[0].First
+		halt := events.HaltMismatch
+		if kind == events.AggregateDoor {
+			halt = "" // what cannot be read is shut
+		}
+		if a := w.raises(events.AlarmUnvouched, halt); a.To != first || !strings.Contains(a.Detail, "about "+about.String()) {
+			t.Errorf("%s: %+v", kind, a)
+		}
+		w.told()
+		w.quiet(r)
+		if alarms, _ := r.inLog(); kind != events.AggregateAlarm && len(alarms) != 1 {
+			t.Errorf("%s: %d alarms are in the log", kind, len(alarms))
+		}
+	}
+}
+
+// TestForgedRestoration tells of a tenant that was brought back by nobody's plan.
+func TestForgedRestoration(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, eventtest.NewMemoryLog("restored"))
+	r.adopt(events.Budget{Minute: 3, Day: 100, Month: 100, Owners: 1})
+	w := r.watch(r.head())
+	first := eventtest.MustAppend(t, r.log, r.unit(events.Event{
+		ID: events.DeriveID[events.EventID]("back"), About: events.OfTenant(events.DeriveID[events.TenantID]("back")),
+		Payload: events.TenantRestored{Restoration: events.DeriveID[events.RestoreID]("nobody's"), Mode: events.Rewind, Cut: 1, AsOf: 1, Epoch: 1, Part: 1, Parts: 1, Digest: make([]byte, 32)},
+	}))[0].First
+	if a := w.raises(events.AlarmUnvouched, events.HaltMismatch); a.To != first {
 		t.Errorf("%+v", a)
 	}
 }

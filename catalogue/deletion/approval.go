@@ -97,7 +97,7 @@ func verify(policy events.Policy, action Action, a events.Approval, hash []byte,
 		return catalogue.Refuse(ErrApproval, "set the approver's clock", "the approval of %s is issued at %s, it is %s", a.Person, a.Issued, now)
 	case a.Expires <= a.Issued || a.Expires > a.Issued.Add(policy.ApprovalLife.Duration()):
 		return catalogue.Refuse(ErrApproval, "make it anew", "the approval of %s counts for %s; %s is the most", a.Person, a.Expires.Sub(a.Issued), policy.ApprovalLife.Duration())
-	case a.Issued >= member.Expires:
+	case max(a.Issued, now) >= member.Expires:
 		return catalogue.Refuse(ErrApproval, "put another key on the roster", "key %s of %s has expired at %s", a.Key, a.Person, member.Expires)
 	case a.Sentence != sentence:
 		return catalogue.Refuse(ErrApproval, fmt.Sprintf("type %q", sentence), "the approval of %s says %.80q", a.Person, a.Sentence)

@@ -229,3 +229,17 @@ func TestExpiredKeyApprovesNothing(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// A key that has expired signs no more, whatever time it says.
+func TestKeyThatHasExpired(t *testing.T) {
+	t.Parallel()
+	w := governed(t, 3)
+	policy := w.quick()
+	at := slices.IndexFunc(policy.Roster, func(m events.RosterMember) bool { return m.Person == "ana" })
+	policy.Roster[at].Expires = w.now.Add(30 * time.Minute)
+	w.adopt(policy)
+	p := w.plan(w.ask(1, 2))
+	was := w.now
+	w.pass(30 * time.Minute)
+	mustSay(t, "backdated", w.engine.Approve(t.Context(), p.ID, w.keys.ApprovePlan("ana", p.ID, p.Deletion, was, 99)), "of ana has expired at")
+}

@@ -159,7 +159,7 @@ func signedBy(author string, s events.Authorship, message []byte, policy events.
 		return catalogue.Refuse(kind, "set the author's clock", "%s has signed it at %s, it is %s", author, s.Issued, now)
 	case now >= s.Issued.Add(life):
 		return catalogue.Refuse(kind, "sign it anew", "%s has signed it at %s, which counts for %s", author, s.Issued, life)
-	case s.Issued >= member.Expires:
+	case max(s.Issued, now) >= member.Expires:
 		return catalogue.Refuse(kind, "put another key on the roster", "key %s of %s has expired at %s", s.Key, author, member.Expires)
 	case !ed25519.Verify(member.Key, message, s.Signature):
 		return catalogue.Refuse(kind, "sign what is sent, as it is sent", "the signature of %s is not for this", author)

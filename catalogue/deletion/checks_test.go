@@ -202,6 +202,17 @@ func TestAskIsBounded(t *testing.T) {
 		_, err := w.tryPlan(a)
 		mustSay(t, name, err, "targets, inactive for")
 	}
+	w.looked = 0
+	a := w.ask(2)
+	a.Targets = slices.Repeat(a.Targets, 10_001)
+	_, err := w.tryPlan(a)
+	mustSay(t, "a list without end", err, "not more than 10000 are looked up")
+	a.Owner, a.Targets = accountID(2), a.Targets[:2]
+	_, err = w.tryPlan(a)
+	mustSay(t, "an owner's list", err, "may ask for one tenant of its own")
+	if w.looked > 0 {
+		t.Errorf("%d tenants were looked up", w.looked)
+	}
 }
 
 // Lines that are at fault in ways that only the catalogue knows of.

@@ -1,6 +1,7 @@
 package deletion
 
 import (
+	"errors"
 	"slices"
 
 	"tenantcatalogue/catalogue"
@@ -24,6 +25,8 @@ type Genesis struct {
 func (g Genesis) Check(w Heads) error {
 	policy, err := PolicyOf(w)
 	switch {
+	case errors.Is(err, catalogue.ErrQuarantined): // nothing is deleted then
+		return nil
 	case err != nil || policy.Version == 0:
 		return err
 	case policy.Version == 1:
@@ -46,6 +49,9 @@ func (g Genesis) vouch(w Heads, e events.Event) error {
 		return err
 	}
 	policy, err := PolicyOf(w)
+	if errors.Is(err, catalogue.ErrQuarantined) {
+		return nil // what needs a policy Vouch has refused
+	}
 	if err != nil || policy.Version > 0 {
 		return err
 	}

@@ -1,8 +1,6 @@
 package deletion
 
 import (
-	"fmt"
-
 	"tenantcatalogue/catalogue"
 	"tenantcatalogue/events"
 )
@@ -153,14 +151,11 @@ func (c condition) checkTenant(about events.Aggregate, plan events.DeletionPlann
 	}
 	claimed := events.Seconds(plan.InactiveDays) * day // CheckPlan bounds the days
 	if record.LastActivity.IsZero() || !c.clock.passed(record.LastActivity, c.now, claimed) {
-		return catalogue.Refuse(ErrPlan, "find out who uses it", "%s is said to be inactive for %d days; %s", about, plan.InactiveDays, lastActivity(record))
+		known := "it was used since"
+		if record.LastActivity.IsZero() {
+			known = "nobody has ever reported its use"
+		}
+		return catalogue.Refuse(ErrPlan, "find out who uses it", "%s is said to be inactive for %d days; %s", about, plan.InactiveDays, known)
 	}
 	return nil
-}
-
-func lastActivity(t events.Tenant) string {
-	if t.LastActivity.IsZero() {
-		return "nobody has ever reported its use"
-	}
-	return fmt.Sprintf("it was used at %s", t.LastActivity)
 }

@@ -383,21 +383,24 @@ func TestStricterWhateverCannotBeRead(t *testing.T) {
 		} {
 			e := w.event(c.about, c.payload)
 			e.Seq, e.RecordedTime = w.seq+1, w.now.Add(-time.Hour)
-			for who, facts := range map[string]deletion.Heads{"the write side": w, "a reader": w.register} {
-				if err := deletion.Vouch(facts, e); (err == nil) != c.stands {
+			for who, err := range map[string]error{"the write side": (deletion.Guard{}).Decide(w.facts, e), "a reader": deletion.Vouch(w.register, e)} {
+				if (err == nil) != c.stands {
 					t.Errorf("%s of %s, with a %s that cannot be read: %v", e.Type(), who, kind, err)
 				}
 			}
 		}
-	}
-	w := governed(t, 5)
-	if err := catalogue.Quarantine(w.facts, events.Stored{About: events.TheOne(events.AggregateClock), Seq: w.seq}); err != nil {
-		t.Fatal(err)
-	}
-	w.restore(aRestoration)
-	e := w.event(events.OfRestoration(aRestoration), events.RestorationFinished{Restored: 1})
-	w.must(e)
-	if err := w.engine.Release(t.Context(), "ana", aRestoration); err != nil {
-		t.Error(err)
+		if err := (deletion.Genesis{Environment: environment}).Check(w); err != nil {
+			t.Errorf("a catalogue is opened, with a %s that cannot be read: %v", kind, err)
+		}
+		plan, unit := w.comeback(1)
+		w.must(plan)
+		if err := w.engine.Hold(t.Context(), "ana", aRestoration); err != nil {
+			t.Errorf("a restoration holds, with a %s that cannot be read: %v", kind, err)
+		}
+		w.must(unit...)
+		w.must(w.event(events.OfRestoration(aRestoration), events.RestorationFinished{Restored: 1}))
+		if err := w.engine.Release(t.Context(), "ana", aRestoration); err != nil {
+			t.Errorf("a restoration ends, with a %s that cannot be read: %v", kind, err)
+		}
 	}
 }

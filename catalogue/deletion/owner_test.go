@@ -400,3 +400,29 @@ func TestWaitingWaveLooksAtNoTarget(t *testing.T) {
 		t.Errorf("%d tombstones, it waited %d times for a bake, %d times for the budget", w.tombstones(), baked, spent)
 	}
 }
+
+// No tenant is in two plans that are open: whichever went first would end the other one in
+// the middle.
+func TestPlansAreApart(t *testing.T) {
+	t.Parallel()
+	w := governed(t, 9)
+	asked, again, other := w.request(2), w.request(2), w.request(3)
+	inBulk := w.plan(w.ask(1, 3))
+	mustSay(t, "an owner's, of a plan that is open", w.confirm(other, other.Deletion.Owner), "is in "+inBulk.ID.String())
+	if err := w.confirm(asked, asked.Deletion.Owner); err != nil {
+		t.Fatal(err)
+	}
+	mustSay(t, "an owner's, twice", w.confirm(again, again.Deletion.Owner), "is in "+asked.ID.String())
+	_, err := w.tryPlan(w.askApps(4, 3))
+	mustSay(t, "apps of such a tenant", err, "is in "+inBulk.ID.String())
+	_, err = w.tryPlan(w.askApps(2))
+	mustSay(t, "apps of an owner's", err, "is in "+asked.ID.String())
+	if err := w.engine.Withdraw(t.Context(), inBulk.ID, "author", "only to try"); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.confirm(other, other.Deletion.Owner); err != nil {
+		t.Errorf("of a plan that was withdrawn: %v", err)
+	}
+	w.pass(24 * time.Hour)
+	w.plan(w.ask(2, 3)) // those have expired
+}

@@ -83,6 +83,12 @@ func Resolve(ctx context.Context, look Lookup, ask Ask, now events.Time) (events
 	if ask.InactiveDays < 0 || ask.InactiveDays > maxInactive || ask.Expected < 0 || ask.Expected > maxTargets {
 		return events.DeletionPlanned{}, catalogue.Refuse(ErrPlan, "say what can be", "%d targets, inactive for %d days", ask.Expected, ask.InactiveDays)
 	}
+	switch lines := len(ask.Targets); {
+	case lines > maxLines:
+		return events.DeletionPlanned{}, catalogue.Refuse(ErrPlan, "make smaller plans", "the list has %d lines; not more than %d are looked up", lines, maxLines)
+	case lines > 1 && !ask.Owner.IsZero():
+		return events.DeletionPlanned{}, notTheOwners(ask.Owner)
+	}
 	policy := c.policy
 	if policy.Version == 0 {
 		return events.DeletionPlanned{}, noPolicy()

@@ -35,7 +35,8 @@ func DefaultPolicy(environment string) events.Policy {
 const (
 	maxWave     = 50 // targets of a wave, whatever the policy says
 	maxTargets  = 1000
-	maxLife     = day // of a plan or an approval, whatever the policy says
+	maxLines    = 10 * maxTargets // that reasons are found for
+	maxLife     = day             // of a plan or an approval, whatever the policy says
 	leastRetain = 7 * day
 	maxDelay    = 30 * day
 	maxInactive = 3650 // days

@@ -40,6 +40,9 @@ func (r *rules) ownersAdmitted(p events.DoorAdmitted) error {
 	case d.Confirmed.By != "":
 		return catalogue.Refuse(ErrPlan, "it goes on by itself", "%s was confirmed already", p.Plan)
 	}
+	if err := r.apart(p.Plan, d.Plan); err != nil {
+		return err
+	}
 	places := uint32(1)
 	for _, other := range r.door.Open {
 		if !other.Owners || other.Expires <= r.at.Time {
@@ -52,6 +55,30 @@ func (r *rules) ownersAdmitted(p events.DoorAdmitted) error {
 		}
 	}
 	return r.budget(places, true, r.longWindows())
+}
+
+// apart is nil if no plan that is open has a tenant of this one: whichever goes first would
+// end the other one in the middle.
+func (r *rules) apart(id events.PlanID, p events.DeletionPlanned) error {
+	mine := make(map[events.TenantID]bool, len(p.Targets))
+	for _, t := range p.Targets {
+		mine[t.Tenant] = true
+	}
+	for _, other := range r.door.Open {
+		if other.Plan == id || other.Expires <= r.at.Time {
+			continue
+		}
+		d, _, err := deletionOf(r, other.Plan)
+		if err != nil {
+			return err
+		}
+		for _, t := range d.Plan.Targets {
+			if mine[t.Tenant] {
+				return catalogue.Refuse(ErrPlan, "let it finish, or withdraw it", "%s is in %s, which is open until %s", t.Tenant, other.Plan, other.Expires)
+			}
+		}
+	}
+	return nil
 }
 
 // admittedAs is nil if the event before this one, in its unit, has admitted a plan as what

@@ -33,6 +33,9 @@ func (r *rules) planned(p events.DeletionPlanned) error {
 	if !p.Owner.IsZero() {
 		return nil
 	}
+	if err := r.apart(id, p); err != nil {
+		return err
+	}
 	// What is over the budget now is not begun. Within a minute goes what a wave takes.
 	return r.budget(uint32(len(p.Targets)), false, r.longWindows())
 }
@@ -62,7 +65,7 @@ func CheckPlan(p events.DeletionPlanned, policy events.InForce, now events.Time)
 	case p.InactiveDays > maxInactive, p.InactiveDays > 0 && p.Kind == events.DeletionOfApps:
 		return catalogue.Refuse(ErrPlan, "claim what can be checked", "that %ss are inactive for %d days", p.Kind, p.InactiveDays)
 	case !p.Owner.IsZero() && (n != 1 || p.Kind != events.DeletionOfTenants || p.Targets[0].Account != p.Owner):
-		return catalogue.Refuse(ErrPlan, "plan one tenant of its owner", "%s may ask for one tenant of its own", p.Owner)
+		return notTheOwners(p.Owner)
 	}
 	if err := checkTargets(p); err != nil {
 		return err
@@ -75,6 +78,10 @@ func CheckPlan(p events.DeletionPlanned, policy events.InForce, now events.Time)
 
 // checkAsk holds what a plan says of who wants what, and why, against what can be. What is
 // refused is recorded, too, and nobody's name or address belongs there.
+func notTheOwners(id events.AccountID) error {
+	return catalogue.Refuse(ErrPlan, "plan one tenant of its owner", "%s may ask for one tenant of its own", id)
+}
+
 func checkAsk(p events.DeletionPlanned) error {
 	switch {
 	case p.Action != string(ActionDelete):

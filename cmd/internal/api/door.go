@@ -131,10 +131,7 @@ func (a *API) Alarms(ctx context.Context, who auth.Caller, req AlarmsRequest) (o
 	err = a.history(func(r *history.Reader) error {
 		return r.Of(events.TheOne(events.AggregateAlarm), 0, r.Head(), func(s events.Stored) error {
 			e, err := events.Decode(s)
-			if err != nil {
-				return err
-			}
-			if raised, ok := e.Payload.(events.AlarmRaised); ok {
+			if raised, ok := e.Payload.(events.AlarmRaised); err == nil && ok { // what cannot be read, verify shows
 				out.Alarms = append(out.Alarms[max(0, len(out.Alarms)+1-n):], Alarm{Seq: e.Seq, Time: e.RecordedTime, AlarmRaised: raised})
 			}
 			return nil

@@ -174,3 +174,49 @@ func TestApprovalEndsWhileTheClockIsBehind(t *testing.T) {
 		})
 	}
 }
+
+// TestClockThatIsHurried sets a clock forward again and again, by less than an hour: a tick
+// takes half an hour of real time, and one hour is all that counts.
+func TestClockThatIsHurried(t *testing.T) {
+	t.Parallel()
+	clock := &wallClock{at: time.Date(2022, 4, 5, 7, 38, 0, 0, time.UTC)}
+	s := open(t, daemon.Config{Stepped: true, Clock: clock.now})
+	crew := people.NewCrew(s.Deletions(), s.Clock)
+	if _, err := crew.Propose(t.Context(), people.QuickPolicy(crew.Roster()), "begin"); err != nil {
+		t.Fatal(err)
+	}
+	goOn := daemon.Executor(s, func() bool { return true })
+	for range 20 {
+		clock.move(59 * time.Minute)
+		goOn(t.Context())
+	}
+	if ticks := s.Seq(); ticks != 3 { // proposed, in force, and one tick
+		t.Errorf("the log has %d events", ticks)
+	}
+}
+
+// TestNothingGoesOnUnwatched carries out no plan before anybody would halt it.
+func TestNothingGoesOnUnwatched(t *testing.T) {
+	t.Parallel()
+	s := open(t, daemon.Config{Stepped: true})
+	one := publish(t, s, "one")
+	crew := people.NewCrew(s.Deletions(), s.Clock)
+	ask, err := crew.TakeOut(t.Context(), s.Service, events.DeriveID[events.RunID]("run"), asked("one"))
+	if err == nil {
+		_, err = crew.Start(t.Context(), ask)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	watched := false
+	goOn := daemon.Executor(s, func() bool { return watched })
+	goOn(t.Context())
+	if is := status(t, s, one); is != events.TenantStatusDeactivated {
+		t.Errorf("unwatched: %s", is)
+	}
+	watched = true
+	goOn(t.Context())
+	if is := status(t, s, one); is != events.TenantStatusDeleted {
+		t.Errorf("watched: %s", is)
+	}
+}

@@ -32,3 +32,8 @@ func AskCheck(ctx context.Context, s *System, within time.Duration, check string
 	defer cancel()
 	return s.check(ctx, check, id, wave)
 }
+
+// Executor is what goes on with deletions and marks the time, each time that it is called.
+func Executor(s *System, watched func() bool) (goOn func(context.Context)) {
+	return (&executor{System: s, engine: s.Deletions(), watched: watched}).goOn
+}

@@ -47,7 +47,7 @@ func Open(ctx context.Context, cfg Config) (*System, error) {
 	}
 	for _, step := range []func(context.Context, Config) error{
 		s.openDir, s.openBusAndStores, s.openLog, s.fillScratch, s.fillHeads, s.openService, s.startRunner,
-		s.startFeed, s.startBeat, s.startDeletions, s.startWatch,
+		s.startFeed, s.startBeat, s.startWatch, s.startDeletions,
 	} {
 		if err := step(ctx, cfg); err != nil {
 			return nil, errors.Join(fmt.Errorf("open the catalogue in %s: %w", s.Dir, err), s.close.run(context.WithoutCancel(ctx)), s.dropFreshKeys())

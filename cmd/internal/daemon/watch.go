@@ -329,7 +329,7 @@ func (l watchedLog) Read(ctx context.Context, after, upTo events.Seq, fn func([]
 	return l.Log.Read(ctx, after, upTo, fn)
 }
 
-// governing lists the tombstones, and what governs them, that the history has.
+// governing lists the tombstones, what brings back, and what governs them, that the history has.
 func (l watchedLog) governing(ctx context.Context, after, upTo events.Seq) (list []events.Stored, err error) {
 	add := func(s events.Stored) error {
 		if s.Seq > after {
@@ -350,8 +350,8 @@ func (l watchedLog) governing(ctx context.Context, after, upTo events.Seq) (list
 				return err
 			}
 		}
-		for _, kind := range []events.DeletionKind{events.DeletionOfTenants, events.DeletionOfApps} {
-			if err := r.OfType(kind.Tombstone(), after, upTo, add); err != nil {
+		for _, about := range []events.Payload{events.TenantDeleted{}, events.AppUninstalled{}, events.TenantRestored{}} {
+			if err := r.OfType(about.EventType(), after, upTo, add); err != nil {
 				return err
 			}
 		}
