@@ -8,15 +8,17 @@
 //	rate        more tombstones within a minute, a day or 30 days of recorded time than the
 //	            budget in force allows; before there is a policy, than the default one. It
 //	            halts, with the tombstone that crosses the line.
-//	unvouched   a tombstone, or an event that governs them, that the rules refuse
-//	            ([deletion.Register]): somebody has written past the catalogue. It halts. The
-//	            next ones are told of after a minute without any.
+//	unvouched   a tombstone, what brings a tenant back, or an event that governs them, that
+//	            the rules refuse ([deletion.Register]) or that cannot be read: somebody has
+//	            written past the catalogue. It halts. The next ones are told of after a minute
+//	            without any.
 //	mix         five tombstones of a kind within a minute, when no day of the 30 before had as
 //	            many. What came within the last day makes nothing usual: it may be the same run.
 //	clock_jump  a recorded time more than five minutes ahead of the time that has passed since
-//	            the Watcher began, by a clock that cannot be set. It halts what is open. How long a log was quiet does
-//	            not matter. A log that ends in the future when the Watcher begins is told of,
-//	            too; one that a wrong clock agrees with then is not.
+//	            the Watcher began, by a clock that cannot be set; what is less is forgiven at each
+//	            tick. It halts what is open. How long a log was quiet does not matter. A log that
+//	            ends in the future when the Watcher begins, beyond what the one before has seen,
+//	            is told of, too; one that a wrong clock agrees with then is not.
 //	halt        deletions are halted, and no person has done it: what has is told of. The
 //	            halts that go with an alarm above are not told of twice.
 //
