@@ -1,5 +1,5 @@
 // Package catalogtest is for tests of whatever stands on the catalogue: legal
-// histories, and a write-side store in memory.
+// histories, a clock that is set, and a write-side store in memory.
 //
 // A [Generator] makes one legal request after the other, its choices drawn from
 // a [Pick]: [Seeded] for speed, [Drawn] for rapid, which can then shrink them.

@@ -3,41 +3,23 @@ package daemon_test
 import (
 	"errors"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
+	"tenantcatalogue/catalogue/catalogtest"
 	"tenantcatalogue/catalogue/deletion"
 	"tenantcatalogue/catalogue/deletion/people"
 	"tenantcatalogue/cmd/internal/daemon"
 	"tenantcatalogue/events"
 )
 
-// wallClock is a clock that is set.
-type wallClock struct {
-	mu sync.Mutex
-	at time.Time
-}
-
-func (c *wallClock) now() time.Time {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.at
-}
-
-func (c *wallClock) move(by time.Duration) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.at = c.at.Add(by)
-}
-
 // TestClockThatWasAhead has a clock jump ahead by 40 days, which is put right a moment
 // later. No approval from before counts again; and deletions go on, with their bakes, while
 // the clock is still behind what was recorded.
 func TestClockThatWasAhead(t *testing.T) {
 	t.Parallel()
-	clock := &wallClock{at: time.Date(2022, 4, 5, 7, 38, 0, 0, time.UTC)}
-	s := open(t, daemon.Config{Stepped: true, Clock: clock.now})
+	clock := catalogtest.NewClock(catalogtest.Start)
+	s := open(t, daemon.Config{Stepped: true, Clock: clock.Now})
 	var ids []events.TenantID
 	var list []deletion.Asked
 	for _, name := range []string{"one", "two", "three"} {
@@ -75,9 +57,9 @@ func TestClockThatWasAhead(t *testing.T) {
 		t.Fatal(head, err)
 	}
 
-	clock.move(40 * 24 * time.Hour)
+	clock.Move(40 * 24 * time.Hour)
 	tick()
-	clock.move(-40 * 24 * time.Hour)
+	clock.Move(-40 * 24 * time.Hour)
 	tick()
 	if halt := halted(t, s, func() {}); halt.Cause != events.HaltClock {
 		t.Errorf("%+v", halt)
@@ -94,7 +76,7 @@ func TestClockThatWasAhead(t *testing.T) {
 		t.Errorf("an approval from before the jump: %v", err)
 	}
 	// Signed by a clock that is right it has expired already, however fresh it is.
-	stale := crew.Keys.ApprovePlan(people.Approver, again.ID, again.Deletion, events.TimeOf(clock.now()), 1)
+	stale := crew.Keys.ApprovePlan(people.Approver, again.ID, again.Deletion, events.TimeOf(clock.Now()), 1)
 	if err := s.Deletions().Approve(t.Context(), again.ID, stale); !errors.Is(err, deletion.ErrApproval) || !strings.Contains(err.Error(), "has expired") {
 		t.Errorf("an approval by another clock than the catalogue's: %v", err)
 	}
@@ -113,7 +95,7 @@ func TestClockThatWasAhead(t *testing.T) {
 			if waited += out.Wait; waited > time.Hour {
 				t.Fatalf("%+v after waiting for %s", out, waited)
 			}
-			clock.move(2 * out.Wait) // recorded time passes at half its pace
+			clock.Move(2 * out.Wait) // recorded time passes at half its pace
 			tick()
 		}
 	}
@@ -139,8 +121,8 @@ func TestApprovalEndsWhileTheClockIsBehind(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			clock := &wallClock{at: time.Date(2022, 4, 5, 7, 38, 0, 0, time.UTC)}
-			s := open(t, daemon.Config{Stepped: true, Clock: clock.now})
+			clock := catalogtest.NewClock(catalogtest.Start)
+			s := open(t, daemon.Config{Stepped: true, Clock: clock.Now})
 			publish(t, s, "one")
 			crew := people.NewCrew(s.Deletions(), func() time.Time { return s.Now().Time() })
 			policy := people.QuickPolicy(crew.Roster())
@@ -148,11 +130,11 @@ func TestApprovalEndsWhileTheClockIsBehind(t *testing.T) {
 			if _, err := crew.Propose(t.Context(), policy, "begin"); err != nil {
 				t.Fatal(err)
 			}
-			clock.move(40 * 24 * time.Hour)
+			clock.Move(40 * 24 * time.Hour)
 			if err := s.Deletions().Tick(t.Context()); err != nil {
 				t.Fatal(err)
 			}
-			clock.move(-40 * 24 * time.Hour)
+			clock.Move(-40 * 24 * time.Hour)
 			ask, err := crew.TakeOut(t.Context(), s.Service, events.DeriveID[events.RunID]("run"), asked("one"))
 			if err != nil {
 				t.Fatal(err)
@@ -167,7 +149,7 @@ func TestApprovalEndsWhileTheClockIsBehind(t *testing.T) {
 			if found, err := s.Deletions().Rehearse(t.Context(), p.ID, people.Author); err != nil || !found.Passed {
 				t.Fatal(found, err)
 			}
-			clock.move(time.Duration(c.lives) * time.Hour) // the crew's approvals live for one
+			clock.Move(time.Duration(c.lives) * time.Hour) // the crew's approvals live for one
 			if err := s.Deletions().Start(t.Context(), p.ID, people.Author); !errors.Is(err, c.want) {
 				t.Errorf("it is started: %v, want %v", err, c.want)
 			}
@@ -179,15 +161,15 @@ func TestApprovalEndsWhileTheClockIsBehind(t *testing.T) {
 // takes half an hour of real time, and one hour is all that counts.
 func TestClockThatIsHurried(t *testing.T) {
 	t.Parallel()
-	clock := &wallClock{at: time.Date(2022, 4, 5, 7, 38, 0, 0, time.UTC)}
-	s := open(t, daemon.Config{Stepped: true, Clock: clock.now})
+	clock := catalogtest.NewClock(catalogtest.Start)
+	s := open(t, daemon.Config{Stepped: true, Clock: clock.Now})
 	crew := people.NewCrew(s.Deletions(), s.Clock)
 	if _, err := crew.Propose(t.Context(), people.QuickPolicy(crew.Roster()), "begin"); err != nil {
 		t.Fatal(err)
 	}
 	goOn := daemon.Executor(s, func() bool { return true })
 	for range 20 {
-		clock.move(59 * time.Minute)
+		clock.Move(59 * time.Minute)
 		goOn(t.Context())
 	}
 	if ticks := s.Seq(); ticks != 3 { // proposed, in force, and one tick

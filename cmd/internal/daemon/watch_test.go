@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"tenantcatalogue/catalogue/catalogtest"
 	"tenantcatalogue/catalogue/deletion"
 	"tenantcatalogue/catalogue/deletion/people"
 	"tenantcatalogue/cmd/internal/daemon"
@@ -101,8 +102,8 @@ func TestFaultIsRemembered(t *testing.T) {
 // TestUncountedWaveHalts halts when a wave has passed and the recount does not come.
 func TestUncountedWaveHalts(t *testing.T) {
 	t.Parallel()
-	clock := &wallClock{at: time.Now()}
-	s := open(t, daemon.Config{Stepped: true, Clock: clock.now})
+	clock := catalogtest.NewClock(time.Now())
+	s := open(t, daemon.Config{Stepped: true, Clock: clock.Now})
 	publish(t, s, "one")
 	publish(t, s, "two")
 	crew := people.NewCrew(s.Deletions(), s.Clock)
@@ -118,7 +119,7 @@ func TestUncountedWaveHalts(t *testing.T) {
 		t.Fatal(step, err)
 	}
 	passed := s.Now()
-	halt := halted(t, s, func() { clock.move(time.Second) })
+	halt := halted(t, s, func() { clock.Move(time.Second) })
 	if halt.Cause != events.HaltUncounted || !strings.Contains(halt.Detail, "wave 1 of "+p.ID.String()) {
 		t.Errorf("%+v", halt)
 	}
@@ -131,8 +132,8 @@ func TestUncountedWaveHalts(t *testing.T) {
 // little that is.
 func TestLate(t *testing.T) {
 	t.Parallel()
-	clock := &wallClock{at: time.Now()}
-	late := daemon.LateOn(clock.now)
+	clock := catalogtest.NewClock(time.Now())
+	late := daemon.LateOn(clock.Now)
 	for _, step := range []struct {
 		after time.Duration
 		at    events.Seq
@@ -144,7 +145,7 @@ func TestLate(t *testing.T) {
 		{time.Second, 9, false},
 		{time.Minute, 9, false},
 	} {
-		clock.move(step.after)
+		clock.Move(step.after)
 		if err := late(9, map[string]events.Seq{"view a": 9, "view b": step.at}); (err != nil) != step.wrong || step.wrong && !strings.Contains(err.Error(), "view b stands at event 8") {
 			t.Errorf("%+v: %v", step, err)
 		}

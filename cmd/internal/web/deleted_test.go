@@ -1,10 +1,10 @@
 package web_test
 
 import (
-	"sync"
 	"testing"
 	"time"
 
+	"tenantcatalogue/catalogue/catalogtest"
 	"tenantcatalogue/catalogue/client"
 	"tenantcatalogue/catalogue/deletion/people"
 	"tenantcatalogue/cmd/internal/api"
@@ -12,31 +12,13 @@ import (
 	"tenantcatalogue/events"
 )
 
-// wallClock is a clock that is set.
-type wallClock struct {
-	mu sync.Mutex
-	at time.Time
-}
-
-func (c *wallClock) now() time.Time {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.at
-}
-
-func (c *wallClock) move(by time.Duration) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.at = c.at.Add(by)
-}
-
 // TestDeletedIsKept reads a tenant that was deleted through the door: what it had, what finds
 // it, whom to reach, and until when all of it is kept. A clock that jumps by 40 days ends no
 // retention, and a lien outlasts it.
 func TestDeletedIsKept(t *testing.T) {
 	t.Parallel()
-	clock := &wallClock{at: time.Date(2022, 4, 5, 7, 38, 0, 0, time.UTC)}
-	r := startOn(t, daemon.Config{Clock: clock.now})
+	clock := catalogtest.NewClock(catalogtest.Start)
+	r := startOn(t, daemon.Config{Clock: clock.Now})
 	const retention = 7 * 24 * time.Hour
 	crew, f := r.crew(), fixture("acme")
 	policy := people.QuickPolicy(crew.Roster())
@@ -45,7 +27,7 @@ func TestDeletedIsKept(t *testing.T) {
 		t.Fatal(err)
 	}
 	ticked := func(d time.Duration) {
-		clock.move(d)
+		clock.Move(d)
 		if err := r.Deletions().Tick(t.Context()); err != nil {
 			t.Fatal(err)
 		}
@@ -113,7 +95,7 @@ func TestDeletedIsKept(t *testing.T) {
 	kept("at first", retention, 0)
 	ticked(time.Hour)
 	kept("after an hour", retention-time.Hour, 0)
-	clock.move(40 * 24 * time.Hour)
+	clock.Move(40 * 24 * time.Hour)
 	kept("the clock jumps, and nobody marks the time", retention-2*time.Hour, 0)
 	ticked(0)
 	kept("the clock has jumped", retention-2*time.Hour, 0)
