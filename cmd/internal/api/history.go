@@ -147,7 +147,7 @@ func (a *API) Read(ctx context.Context, req client.ReadRequest) (out client.Read
 		return out, err
 	}
 	err = history.View(a.sys.History, func(r *history.Reader) error {
-		out.Head, out.Through = r.Head(), r.Head()
+		out.Head, out.Through = r.Head(), max(r.Head(), req.After) // the history may not be there yet
 		size := 0
 		take := func(s events.Stored) error {
 			if !req.Filter.Passes(s) {

@@ -158,6 +158,10 @@ func TestClientPublishes(t *testing.T) {
 	if err != nil || len(got.Events) != 5 || got.Through != got.Head {
 		t.Fatalf("%d events, %v", len(got.Events), err)
 	}
+	// Whoever stands where the history has not got to yet is not sent back.
+	if beyond, err := c.Read(t.Context(), client.ReadRequest{After: got.Head + 10}); err != nil || beyond.Through != got.Head+10 || len(beyond.Events) > 0 {
+		t.Errorf("%+v, %v", beyond, err)
+	}
 	for _, s := range got.Events {
 		if e, err := events.Decode(s); err != nil || e.Via != who.User {
 			t.Errorf("%+v, %v", e, err)

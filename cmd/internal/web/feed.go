@@ -144,7 +144,7 @@ func (f *follower) run(ctx context.Context) error {
 			return err
 		}
 		f.server.cfg.Metrics.FeedEvents.Add(float64(len(page.Events)))
-		if waited = page.Through == page.Head; !waited {
+		if waited = page.Through >= page.Head; !waited {
 			continue
 		}
 		if err := f.wait(ctx); err != nil {
