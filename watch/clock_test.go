@@ -73,20 +73,40 @@ func TestBehindIsNoJump(t *testing.T) {
 }
 
 // TestLittleByLittle takes it for no jump that the time which has passed here is a little
-// short, as after each pause of the machine.
+// short, as after each pause of the machine; and for one that ticks which nobody can have
+// made yet carry the time away.
 func TestLittleByLittle(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, eventtest.NewMemoryLog("little"))
-	w := r.watch(r.head())
-	for range 40 {
-		r.pass(30 * time.Second)
-		e := r.unit(events.Event{
-			ID: events.DeriveID[events.EventID](fmt.Sprint("tick", r.head())), About: events.TheOne(events.AggregateClock),
-			Payload: events.ClockTicked{}, RecordedTime: events.TimeOf(r.clock()).Add(time.Duration(r.head()) * 30 * time.Second),
+	for name, c := range map[string]struct {
+		every time.Duration // there is a tick, half a minute further ahead than the one before
+		jumps bool
+	}{
+		"pauses": {30 * time.Minute, false}, "forged": {time.Minute, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			r := newRig(t, eventtest.NewMemoryLog(name))
+			w := r.watch(r.head())
+			for n := range 40 {
+				r.pass(c.every)
+				e := r.unit(events.Event{
+					ID: events.DeriveID[events.EventID](fmt.Sprint("tick", n)), About: events.TheOne(events.AggregateClock),
+					Payload: events.ClockTicked{}, RecordedTime: events.TimeOf(r.clock()).Add(time.Duration(n) * 30 * time.Second),
+				})
+				last, _, err := r.log.LastOf(t.Context(), events.TheOne(events.AggregateClock))
+				if err != nil {
+					t.Fatal(err)
+				}
+				e.Expected = []events.Seq{last.Seq}
+				eventtest.MustAppend(t, r.log, e)
+				w.settle(r)
+			}
+			if c.jumps {
+				w.raises(events.AlarmClockJump, "")
+			} else {
+				w.quiet(r)
+			}
 		})
-		e.Expected = []events.Seq{r.head()}
-		eventtest.MustAppend(t, r.log, e)
-		w.quiet(r)
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"tenantcatalogue/catalogue"
 	"tenantcatalogue/catalogue/deletion"
 	"tenantcatalogue/events"
 )
@@ -35,6 +36,10 @@ type Config struct {
 
 // jump is how far recorded times may be ahead of the time that has passed.
 const jump = 5 * time.Minute
+
+// forgiveEvery is how long at least there is between two times that less than a jump is
+// forgiven: a little less than between two ticks.
+const forgiveEvery = catalogue.TickEvery/2 - time.Minute
 
 // Watcher follows the log and raises alarms. Its methods may be called side by side.
 type Watcher struct {
@@ -281,7 +286,9 @@ func (w *Watcher) jumped(s events.Stored, at time.Time) []finding {
 func (w *Watcher) jump(e events.Event, at time.Time) (f finding, found bool) {
 	can := w.anchor.Add(at.Sub(w.anchored))
 	if e.RecordedTime.Sub(can) <= jump {
-		if e.RecordedTime > can && e.About.Kind == events.AggregateClock { // little by little does not add up
+		// Little by little does not add up: at a tick it is forgiven, and not more often than the
+		// catalogue makes one, or whoever can append ticks would carry the time away.
+		if e.RecordedTime > can && e.About.Kind == events.AggregateClock && at.Sub(w.anchored) >= forgiveEvery {
 			w.anchor, w.anchored = e.RecordedTime, at
 		}
 		return f, false

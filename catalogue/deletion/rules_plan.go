@@ -76,12 +76,12 @@ func CheckPlan(p events.DeletionPlanned, policy events.InForce, now events.Time)
 	return nil
 }
 
-// checkAsk holds what a plan says of who wants what, and why, against what can be. What is
-// refused is recorded, too, and nobody's name or address belongs there.
 func notTheOwners(id events.AccountID) error {
 	return catalogue.Refuse(ErrPlan, "plan one tenant of its owner", "%s may ask for one tenant of its own", id)
 }
 
+// checkAsk holds what a plan says of who wants what, and why, against what can be. What is
+// refused is recorded, too, and nobody's name or address belongs there.
 func checkAsk(p events.DeletionPlanned) error {
 	switch {
 	case p.Action != string(ActionDelete):

@@ -155,6 +155,7 @@ var watching = []guard{
 	watcher.instead("e.RecordedTime.Sub(can) <= jump", "true", "a clock that jumps"),
 	watcher.instead("[]events.Seq{w.clockTo, min(w.cfg.After, head)}", "[]events.Seq{w.clockTo}", "a clock that is behind after a start"),
 	watcher.instead("e.RecordedTime > can && e.About.Kind == events.AggregateClock", "false", "pauses of the machine that add up"),
+	watcher.instead(" && at.Sub(w.anchored) >= forgiveEvery", "", "ticks that carry the time away"),
 	watcher.instead("w.register.Unreadable(s)", "w.register.Unreadable(s)\n\t\terr = nil", "what governs and cannot be read"),
 	watcher.instead("t.Tombstone() || t == (events.TenantRestored{}).EventType()", "t.Tombstone()", "what comes back by nobody's plan"),
 	watcher.instead("w.budget = policy.Policy.Budget", "_ = policy.Policy.Budget", "the budget of the policy in force"),
