@@ -27,15 +27,15 @@ type rig struct {
 	engine  *deletion.Engine
 	keys    people.Keys
 	stones  int
+	wall    *catalogtest.Clock
 
 	mu   sync.Mutex
-	now  time.Time
 	fail error // what the Watcher's own events are answered with
 }
 
 func newRig(t testing.TB, log eventtest.Log) *rig {
 	t.Helper()
-	r := &rig{t: t, log: log, now: catalogtest.Start, keys: people.NewKeys("ana", "ben", "cleo")}
+	r := &rig{t: t, log: log, wall: catalogtest.NewClock(catalogtest.Start), keys: people.NewKeys("ana", "ben", "cleo")}
 	service, err := catalogue.Open(t.Context(), catalogue.Config{
 		Log: log, Store: catalogtest.NewStore(), Seal: catalogtest.Seal{}, Clock: r.clock, Guard: deletion.Guard{},
 	})
@@ -58,18 +58,10 @@ type empty struct{ deletion.Lookup }
 func (empty) State(events.Aggregate) catalogue.State        { return catalogue.MapState{} }
 func (empty) Head(events.Aggregate) (catalogue.Head, error) { return catalogue.Head{}, nil }
 
-func (r *rig) clock() time.Time {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return r.now
-}
+func (r *rig) clock() time.Time { return r.wall.Now() }
 
 // pass lets time pass.
-func (r *rig) pass(d time.Duration) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.now = r.now.Add(d)
-}
+func (r *rig) pass(d time.Duration) { r.wall.Move(d) }
 
 // breakWith has the Watcher's events answered with an error; nil: no longer.
 func (r *rig) breakWith(err error) {
