@@ -34,6 +34,7 @@ const (
 	ConflictNotYet      ConflictKind = "not_yet"      // it did not exist at the cut
 	ConflictDeleted     ConflictKind = "deleted"      // it would come back as deleted, and nothing is deleted but through the door
 	ConflictURLTaken    ConflictKind = "url_taken"    // its URL belongs to another tenant now
+	ConflictURLShared   ConflictKind = "url_shared"   // another target comes back to its URL, too
 	ConflictTooLarge    ConflictKind = "too_large"    // its state does not fit one unit
 	ConflictQuarantined ConflictKind = "quarantined"  // an event of it cannot be read
 	ConflictNotTouched  ConflictKind = "not_touched"  // listed, but the cause did nothing to it
@@ -167,21 +168,51 @@ func (p *Plan) draw(r *history.Reader, now events.Time) error {
 	if err != nil {
 		return err
 	}
-	accounts := map[events.AccountID]bool{}
 	err = inorder.Count(len(chosen), func(i int) (Target, error) { return p.target(r, chosen[i]) }, func(_ int, t Target) error {
 		p.Targets = append(p.Targets, t)
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	p.tellRivals()
+	p.sum()
+	return nil
+}
+
+// tellRivals finds the targets that would come back to one URL: each had it, one
+// after the other, and no rule says whose it is.
+func (p *Plan) tellRivals() {
+	comeBackTo := map[string][]*Target{}
+	for i := range p.Targets {
+		if t := &p.Targets[i]; !t.Waits() {
+			comeBackTo[t.URL] = append(comeBackTo[t.URL], t)
+		}
+	}
+	for url, rivals := range comeBackTo {
+		for i, t := range rivals {
+			if other := rivals[(i+1)%len(rivals)]; other != t {
+				t.conflict(ConflictURLShared, "%s comes back to %s, too; choose one of them, and plan without the other", other.Tenant, url)
+			}
+		}
+	}
+}
+
+// sum adds up what the plan does.
+func (p *Plan) sum() {
+	accounts := map[events.AccountID]bool{}
+	for i := range p.Targets {
+		t := &p.Targets[i]
 		if t.Waits() {
 			p.Waiting++
-			return nil
+			continue
 		}
 		p.Restore++
 		p.Lost += t.Lost
 		p.Users += t.ActiveUsers
 		accounts[t.Account] = true
-		return nil
-	})
+	}
 	p.Accounts = len(accounts)
-	return err
 }
 
 // choose lists the tenants: the ones asked for, or those the cause touched
