@@ -141,22 +141,20 @@ func (w *Watcher) catchUp(ctx context.Context, head events.Seq) error {
 	return nil
 }
 
-// governs tells of an event about a tenant that rules are held against.
-func governs(t events.Type) bool {
-	return t.Tombstone() || t == (events.TenantRestored{}).EventType()
-}
+// Concerns lists what a Watcher looks at: all about the aggregates of some kinds, and the
+// events of some types, whatever they are about, which are tombstones and what brings back
+// what they have taken. Of all others, which are most, it looks at nothing but the time.
+func Concerns() ([]events.AggregateKind, []events.Type) { return kinds, types }
 
-// concerns tells whether an event is a tombstone or governs them, or brings back what they
-// have taken. Of all others, which are most, nothing is looked at but the time.
+var (
+	kinds = slices.DeleteFunc(slices.Clone(events.AggregateKinds), func(k events.AggregateKind) bool {
+		return k == events.AggregateTenant || k == events.AggregateAccount || k == events.AggregateClaim
+	})
+	types = []events.Type{events.TenantDeleted{}.EventType(), events.AppUninstalled{}.EventType(), events.TenantRestored{}.EventType()}
+)
+
 func concerns(s events.Stored) bool {
-	switch s.About.Kind {
-	case events.AggregateTenant, events.AggregateAccount, events.AggregateClaim:
-		return governs(s.Type)
-	case events.AggregateRestoration, events.AggregateDeletion, events.AggregateLien,
-		events.AggregateDoor, events.AggregatePolicy, events.AggregateClock, events.AggregateAlarm:
-		return true
-	}
-	return governs(s.Type) // about nothing that could be read
+	return slices.Contains(kinds, s.About.Kind) || slices.Contains(types, s.Type)
 }
 
 // take takes the next event and tells what it crosses.

@@ -2,7 +2,6 @@ package history
 
 import (
 	"bytes"
-	"fmt"
 
 	"tenantcatalogue/events"
 	"tenantcatalogue/projectors"
@@ -20,7 +19,7 @@ func (Projector) Collect(rows projectors.Rows, after events.Seq, before viewdb.R
 	at := places{rows: before}
 	p, found, err := at.of(after)
 	if err == nil && !found {
-		err = fmt.Errorf("%w: event %d has no place", viewdb.ErrCorrupt, after)
+		err = errNoPlace(after)
 	}
 	c.latest = p.latest
 	return c, err

@@ -78,6 +78,11 @@ func (p *places) of(seq events.Seq) (at place, found bool, err error) {
 // key.
 const postingBits = 16
 
+// errNoPlace says that the view lacks an event that it must have.
+func errNoPlace(seq events.Seq) error {
+	return fmt.Errorf("%w: event %d has no place", viewdb.ErrCorrupt, seq)
+}
+
 // appendPostingRow completes a term to the row of its postings that an event
 // belongs to.
 func appendPostingRow(term []byte, seq events.Seq) []byte {

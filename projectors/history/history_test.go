@@ -119,6 +119,15 @@ func checkReads(rt *rapid.T, r *history.Reader, log []events.Stored, after, upTo
 	for _, s := range log {
 		compare("of "+s.About.String(), r.Of(s.About, after, upTo, collect), within(s.About))
 	}
+	kinds := rapid.SliceOfNDistinct(rapid.SampledFrom(events.AggregateKinds), 0, 3, rapid.ID).Draw(rt, "kinds")
+	var types []events.Type
+	if len(log) > 0 {
+		types = append(types, rapid.SampledFrom(log).Draw(rt, "type").Type, rapid.SampledFrom(log).Draw(rt, "another").Type)
+	}
+	compare(fmt.Sprint("gather ", kinds, types), r.Gather(kinds, types, after, upTo, collect),
+		slices.DeleteFunc(within(events.Aggregate{}), func(s events.Stored) bool {
+			return !slices.Contains(kinds, s.About.Kind) && !slices.Contains(types, s.Type)
+		}))
 	for seq := range events.Seq(len(log) + 3) {
 		s, found, err := r.Get(seq)
 		if want := seq > 0 && int(seq) <= len(log); err != nil || found != want {

@@ -73,29 +73,67 @@ func (q Query) matches(e events.Event) bool {
 	return true
 }
 
-// OfType calls fn for the events of a type after one Seq up to another, in order, those
-// that cannot be decoded too. fn ends it with viewdb.ErrStop.
-func (r *Reader) OfType(t events.Type, after, upTo events.Seq, fn func(events.Stored) error) error {
-	return r.indexed(appendType(nil, t), after, min(upTo, r.head), fn)
+// Gather calls fn for the events of some types, and for all about the aggregates of some
+// kinds, after one Seq up to another, in order, those that cannot be decoded too. It holds
+// the Seqs of all of them in memory, and one event. fn ends it with viewdb.ErrStop.
+func (r *Reader) Gather(kinds []events.AggregateKind, types []events.Type, after, upTo events.Seq, fn func(events.Stored) error) error {
+	var seqs []events.Seq
+	add := func(seq events.Seq) error {
+		seqs = append(seqs, seq)
+		return nil
+	}
+	for _, t := range types {
+		if err := r.postings(appendType(nil, t), after, min(upTo, r.head), add); err != nil {
+			return err
+		}
+	}
+	for _, kind := range kinds {
+		lower := []byte{rowBody, byte(kind)}
+		err := r.rows.Scan(lower, viewdb.PrefixEnd(lower), func(key, _ []byte) error {
+			_, seq, err := parseBodyRow(key)
+			if err != nil || seq <= after || seq > min(upTo, r.head) {
+				return err
+			}
+			return add(seq)
+		})
+		if err != nil {
+			return err
+		}
+	}
+	slices.Sort(seqs)
+	at := r.places()
+	for _, seq := range slices.Compact(seqs) {
+		if err := r.lookAt(at, seq, fn); err != nil {
+			return stopped(err)
+		}
+	}
+	return nil
 }
 
 // indexed calls fn for the events after one Seq up to another that have a term.
 func (r *Reader) indexed(term []byte, after, upTo events.Seq, fn func(events.Stored) error) error {
+	at := r.places()
+	return r.postings(term, after, upTo, func(seq events.Seq) error {
+		s, found, err := r.get(at, seq)
+		if err != nil || !found {
+			return err
+		}
+		return fn(s)
+	})
+}
+
+// postings calls fn for the Seqs after one up to another of the events that have a term.
+func (r *Reader) postings(term []byte, after, upTo events.Seq, fn func(events.Seq) error) error {
 	if upTo <= after {
 		return nil
 	}
-	at := r.places()
 	lower, upper := appendPostingRow(slices.Clip(term), after+1), appendPostingRow(slices.Clip(term), upTo)
 	return r.rows.Scan(lower, viewdb.PrefixEnd(upper), func(key, value []byte) error {
 		return eachPosting(key, value, after+1, func(seq events.Seq) error {
 			if seq > upTo {
 				return viewdb.ErrStop
 			}
-			s, found, err := r.get(at, seq)
-			if err != nil || !found {
-				return err
-			}
-			return fn(s)
+			return fn(seq)
 		})
 	})
 }

@@ -89,18 +89,23 @@ func (r *Reader) get(at *places, seq events.Seq) (s events.Stored, found bool, e
 func (r *Reader) Read(after, upTo events.Seq, fn func(events.Stored) error) error {
 	at := r.places()
 	for seq := after + 1; seq <= min(upTo, r.head); seq++ {
-		s, found, err := r.get(at, seq)
-		if err == nil && !found {
-			err = fmt.Errorf("%w: event %d has no place", viewdb.ErrCorrupt, seq)
-		}
-		if err == nil {
-			err = fn(s)
-		}
-		if err != nil {
+		if err := r.lookAt(at, seq, fn); err != nil {
 			return stopped(err)
 		}
 	}
 	return nil
+}
+
+// lookAt calls fn for an event that must be there.
+func (r *Reader) lookAt(at *places, seq events.Seq, fn func(events.Stored) error) error {
+	s, found, err := r.get(at, seq)
+	switch {
+	case err != nil:
+		return err
+	case !found:
+		return errNoPlace(seq)
+	}
+	return fn(s)
 }
 
 // Of calls fn for every event about one aggregate after one Seq up to another,
@@ -204,7 +209,7 @@ func (r *Reader) Resolve(t events.Time) (Resolved, error) {
 	n := sort.Search(int(r.head), func(i int) bool {
 		p, found, err := at.of(events.Seq(i + 1))
 		if err == nil && !found {
-			err = fmt.Errorf("%w: event %d has no place", viewdb.ErrCorrupt, i+1)
+			err = errNoPlace(events.Seq(i + 1))
 		}
 		if err != nil && failed == nil {
 			failed = err

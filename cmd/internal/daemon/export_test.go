@@ -37,3 +37,6 @@ func AskCheck(ctx context.Context, s *System, within time.Duration, check string
 func Executor(s *System, watched func() bool) (goOn func(context.Context)) {
 	return (&executor{System: s, engine: s.Deletions(), watched: watched}).goOn
 }
+
+// Watched is the log as the Watcher reads it.
+func Watched(s *System) watch.Log { return watchedLog{Log: s.Log, sys: s} }

@@ -1,7 +1,6 @@
 package daemon
 
 import (
-	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -314,49 +313,53 @@ func (p patient) Publish(ctx context.Context, c catalogue.Credential, requests .
 	return p.sys.Service.Publish(ctx, c, requests...)
 }
 
-// longPast is how many events are read from the log all the same.
-const longPast = 10_000
+const (
+	// longPast is how many events are read from the log all the same.
+	longPast = 10_000
+	// pieceEvents and pieceBytes are how much of what concerns a Watcher is in memory at once.
+	pieceEvents = 1000
+	pieceBytes  = 4 << 20
+)
 
 // Read reads the log, or the history.
 func (l watchedLog) Read(ctx context.Context, after, upTo events.Seq, fn func([]events.Stored) error) error {
-	if upTo-min(after, upTo) > longPast {
-		list, err := l.governing(ctx, after, upTo)
-		if err == nil {
-			return fn(list)
-		}
-		l.sys.Logger.Warn().Err(err).Msg("the past is watched in the log, which takes longer")
+	if upTo-min(after, upTo) <= longPast {
+		return l.Log.Read(ctx, after, upTo, fn)
 	}
+	var stopped error
+	err := l.recall(ctx, after, upTo, func(piece []events.Stored) error {
+		after = piece[len(piece)-1].Seq
+		stopped = fn(piece)
+		return stopped
+	})
+	if err == nil || stopped != nil {
+		return err
+	}
+	l.sys.Logger.Warn().Err(err).Msg("the past is watched in the log, which takes longer")
 	return l.Log.Read(ctx, after, upTo, fn)
 }
 
-// governing lists the tombstones, what brings back, and what governs them, that the history has.
-func (l watchedLog) governing(ctx context.Context, after, upTo events.Seq) (list []events.Stored, err error) {
-	add := func(s events.Stored) error {
-		if s.Seq > after {
-			s.Data = slices.Clone(s.Data)
-			list = append(list, s)
-		}
-		return ctx.Err()
-	}
-	err = history.View(l.sys.History, func(r *history.Reader) error {
+// recall hands over what concerns a Watcher and the history has.
+func (l watchedLog) recall(ctx context.Context, after, upTo events.Seq, fn func([]events.Stored) error) error {
+	return history.View(l.sys.History, func(r *history.Reader) error {
 		if r.Head() < upTo {
 			return fmt.Errorf("%w: the history stands at %d", projectors.ErrBehind, r.Head())
 		}
-		for _, kind := range events.AggregateKinds {
-			if kind == events.AggregateTenant || kind == events.AggregateAccount || kind == events.AggregateClaim {
-				continue
+		var piece []events.Stored
+		bytes := 0
+		kinds, types := watch.Concerns()
+		err := r.Gather(kinds, types, after, upTo, func(s events.Stored) error {
+			piece, bytes = append(piece, s), bytes+len(s.Data)
+			if len(piece) < pieceEvents && bytes < pieceBytes {
+				return nil
 			}
-			if err := r.LendAll(kind, upTo, add); err != nil {
-				return err
-			}
+			full := piece
+			piece, bytes = nil, 0
+			return errors.Join(ctx.Err(), fn(full))
+		})
+		if err != nil || len(piece) == 0 {
+			return err
 		}
-		for _, about := range []events.Payload{events.TenantDeleted{}, events.AppUninstalled{}, events.TenantRestored{}} {
-			if err := r.OfType(about.EventType(), after, upTo, add); err != nil {
-				return err
-			}
-		}
-		return nil
+		return fn(piece)
 	})
-	slices.SortFunc(list, func(a, b events.Stored) int { return cmp.Compare(a.Seq, b.Seq) })
-	return list, err
 }
