@@ -34,7 +34,7 @@ func TestFilledViewsAreProjectedOnes(t *testing.T) {
 		fs := vfs.NewMem()
 		var views []projectors.View
 		for _, p := range everyView() {
-			views = append(views, projectors.View{Projector: p, Home: openHome(t, p, fs)})
+			views = append(views, projectors.View{Projector: p, Home: openHome(rt, p, fs)})
 		}
 		if err := projectors.Fill(t.Context(), log, views, deletion.Genesis{}, nil); err != nil {
 			t.Fatal(err)

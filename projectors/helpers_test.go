@@ -64,7 +64,15 @@ func openDB(t testing.TB, p projectors.Projector, fs vfs.FS) *viewdb.DB {
 	return db
 }
 
-func openHome(t testing.TB, p projectors.Projector, fs vfs.FS) *viewdb.Home {
+// tester is what *testing.T and *rapid.T have in common: what a check opens is closed when
+// the check is over, not when all are.
+type tester interface {
+	Helper()
+	Fatal(args ...any)
+	Cleanup(f func())
+}
+
+func openHome(t tester, p projectors.Projector, fs vfs.FS) *viewdb.Home {
 	t.Helper()
 	home, err := viewdb.OpenHome(config(p, fs))
 	if err != nil {

@@ -36,7 +36,7 @@ func everyProjector() []projectors.Projector {
 	return out
 }
 
-func openAll(t testing.TB) (views []projectors.View) {
+func openAll(t tester) (views []projectors.View) {
 	t.Helper()
 	fs := vfs.NewMem()
 	for _, p := range everyProjector() {
@@ -309,7 +309,7 @@ func TestRefusedAlike(t *testing.T) {
 		log := eventtest.NewMemoryLog("alike")
 		w := deletiontest.NewWorld(t, log)
 		someForgery(rt, w)
-		live, filled := openAll(t), openAll(t)
+		live, filled := openAll(rt), openAll(rt)
 		for _, v := range live {
 			foldWithStarts(t, rt, log, v, live)
 		}
