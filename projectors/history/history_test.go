@@ -124,7 +124,7 @@ func checkReads(rt *rapid.T, r *history.Reader, log []events.Stored, after, upTo
 	if len(log) > 0 {
 		types = append(types, rapid.SampledFrom(log).Draw(rt, "type").Type, rapid.SampledFrom(log).Draw(rt, "another").Type)
 	}
-	compare(fmt.Sprint("gather ", kinds, types), r.Gather(kinds, types, after, upTo, collect),
+	compare(fmt.Sprintf("gather %v, %v", kinds, types), r.Gather(kinds, types, after, upTo, collect),
 		slices.DeleteFunc(within(events.Aggregate{}), func(s events.Stored) bool {
 			return !slices.Contains(kinds, s.About.Kind) && !slices.Contains(types, s.Type)
 		}))

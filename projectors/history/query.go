@@ -78,12 +78,13 @@ func (q Query) matches(e events.Event) bool {
 // the Seqs of all of them in memory, and one event. fn ends it with viewdb.ErrStop.
 func (r *Reader) Gather(kinds []events.AggregateKind, types []events.Type, after, upTo events.Seq, fn func(events.Stored) error) error {
 	var seqs []events.Seq
-	add := func(seq events.Seq) error {
-		seqs = append(seqs, seq)
-		return nil
-	}
+	upTo = min(upTo, r.head)
 	for _, t := range types {
-		if err := r.postings(appendType(nil, t), after, min(upTo, r.head), add); err != nil {
+		err := r.postings(appendType(nil, t), after, upTo, func(seq events.Seq) error {
+			seqs = append(seqs, seq)
+			return nil
+		})
+		if err != nil {
 			return err
 		}
 	}
@@ -91,10 +92,10 @@ func (r *Reader) Gather(kinds []events.AggregateKind, types []events.Type, after
 		lower := []byte{rowBody, byte(kind)}
 		err := r.rows.Scan(lower, viewdb.PrefixEnd(lower), func(key, _ []byte) error {
 			_, seq, err := parseBodyRow(key)
-			if err != nil || seq <= after || seq > min(upTo, r.head) {
-				return err
+			if err == nil && seq > after && seq <= upTo {
+				seqs = append(seqs, seq)
 			}
-			return add(seq)
+			return err
 		})
 		if err != nil {
 			return err
