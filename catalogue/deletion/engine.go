@@ -25,8 +25,9 @@ type Rehearsal func(ctx context.Context, id events.PlanID, plan events.DeletionP
 // in no wave.
 type Recount func(ctx context.Context, d events.Deletion, passage events.Passage) (events.DeletionWaveChecked, error)
 
-// Check asks one health check of the policy. The error says what is bad, and matches
-// ErrSilent when there was no answer.
+// Check asks one health check of the policy whether all is well after a wave of a plan; 0:
+// before the first one. The error says what is bad, and matches ErrSilent when there was no
+// answer.
 type Check func(ctx context.Context, check string, id events.PlanID, wave int) error
 
 // ErrSilent is returned by a Check that got no answer, which is as bad as a bad one.

@@ -197,17 +197,19 @@ func (x *execution) wave(ctx context.Context) error {
 		}
 		return x.put(ctx, err)
 	}
-	if wave > 1 {
-		// What was well at once may have gone bad while the wave baked.
-		cause, bad, err := x.health(ctx, wave-1)
-		if err != nil || bad != "" {
-			return errors.Join(err, x.halt(ctx, cause, wave-1, bad))
-		}
+	// What was well right after a wave may have gone bad while it baked; and what was bad
+	// before the first one would not show what the wave has done.
+	cause, bad, err := x.health(ctx, wave-1)
+	switch {
+	case err != nil:
+		return err
+	case bad != "":
+		return x.halt(ctx, cause, wave, bad)
 	}
 	if err := x.unchanged(x.look, x.id, x.d, wave); err != nil {
 		return x.put(ctx, err)
 	}
-	err := a.publish(ctx)
+	err = a.publish(ctx)
 	if err == nil {
 		x.step.Wave = wave
 	}
@@ -240,7 +242,8 @@ func (x *execution) check(ctx context.Context, passage events.Passage) error {
 	return a.publish(ctx)
 }
 
-// health asks the health checks after a wave, and says of the first that is bad why.
+// health asks the health checks after a wave, 0: before the first one, and says of the
+// first check that is bad why.
 func (x *execution) health(ctx context.Context, wave int) (cause events.HaltCause, bad string, err error) {
 	for _, check := range x.rules.policy.Policy.Checks {
 		err := x.cfg.Check(ctx, check, x.id, wave)
@@ -259,12 +262,9 @@ func (x *execution) health(ctx context.Context, wave int) (cause events.HaltCaus
 	return "", "", nil
 }
 
-// halt halts every deletion because of a health check.
+// halt halts every deletion because of a health check, before a wave.
 func (x *execution) halt(ctx context.Context, cause events.HaltCause, wave int, bad string) error {
-	if bad == "" {
-		return nil
-	}
 	a := x.by(byItself)
-	a.add(theDoor(), events.DoorHalted{Cause: cause, Detail: events.OneLine(fmt.Sprintf("wave %d of %s has baked: not healthy: %s", wave, x.id, bad))})
+	a.add(theDoor(), events.DoorHalted{Cause: cause, Detail: events.OneLine(fmt.Sprintf("before wave %d of %s: not healthy: %s", wave, x.id, bad))})
 	return a.publish(ctx)
 }

@@ -169,7 +169,7 @@ func TestHaltIsLiftedWithApproval(t *testing.T) {
 func TestBadAfterTheLastWaveHalts(t *testing.T) {
 	t.Parallel()
 	w := governed(t, 1)
-	w.health = errors.New("404 from the product")
+	w.sick(1, errors.New("404 from the product"))
 	p := w.ready(w.ask(1), "ana")
 	w.run(p.ID)
 	d, err := w.engine.Deletion(t.Context(), p.ID)
@@ -180,6 +180,29 @@ func TestBadAfterTheLastWaveHalts(t *testing.T) {
 	if err != nil || door.Halt.Cause != events.HaltHealth || d.Finished.Done {
 		t.Errorf("halted: %+v, it ended with %+v, %v", door.Halt, d.Finished, err)
 	}
+}
+
+// What is bad, or silent, before the first wave halts with nothing gone, of an owner's
+// request too.
+func TestBadBeforeTheFirstWaveHalts(t *testing.T) {
+	t.Parallel()
+	check := func(w *world, id events.PlanID, why error, want events.HaltCause) {
+		t.Helper()
+		w.sick(0, why)
+		step := w.run(id)
+		door, err := deletion.DoorOf(w)
+		if err != nil || door.Halt.Cause != want || w.tombstones() != 0 || !step.Done {
+			t.Errorf("%d tombstones, halted by %q, %+v, %v", w.tombstones(), door.Halt.Cause, step, err)
+		}
+	}
+	w := governed(t, 30)
+	check(w, w.ready(w.ask(upTo(30)...), "ana").ID, errors.New("404 from the product"), events.HaltHealth)
+	w = governed(t, 5)
+	p := w.request(2)
+	if err := w.confirm(p, p.Deletion.Owner); err != nil {
+		t.Fatal(err)
+	}
+	check(w, p.ID, fmt.Errorf("dial: %w", deletion.ErrSilent), events.HaltNoHealth)
 }
 
 // What was well right after a wave and goes bad while it bakes halts before the next one.
@@ -200,7 +223,7 @@ func TestBadAfterTheBakeHalts(t *testing.T) {
 		if step := w.run(p.ID); step.Wave != 1 || step.Wait == 0 {
 			t.Fatalf("it does not bake: %+v", step)
 		}
-		w.health = c.health
+		w.sick(1, c.health)
 		w.pass(11 * time.Minute)
 		step := w.run(p.ID)
 		door, err := deletion.DoorOf(w)
@@ -220,8 +243,8 @@ func TestWaveNotAsPlannedHalts(t *testing.T) {
 		"too few are gone":  {func(w *world) { w.miscount(func(c *events.DeletionWaveChecked) { c.Gone-- }) }, events.HaltMismatch},
 		"too many are gone": {func(w *world) { w.miscount(func(c *events.DeletionWaveChecked) { c.Kept-- }) }, events.HaltMismatch},
 		"others are gone":   {func(w *world) { w.miscount(func(c *events.DeletionWaveChecked) { c.Strays++ }) }, events.HaltMismatch},
-		"not healthy":       {func(w *world) { w.health = errors.New("404 from the product") }, events.HaltHealth},
-		"no answer":         {func(w *world) { w.health = fmt.Errorf("dial: %w", deletion.ErrSilent) }, events.HaltNoHealth},
+		"not healthy":       {func(w *world) { w.sick(1, errors.New("404 from the product")) }, events.HaltHealth},
+		"no answer":         {func(w *world) { w.sick(1, fmt.Errorf("dial: %w", deletion.ErrSilent)) }, events.HaltNoHealth},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -257,7 +280,8 @@ func TestExecutorCrashesAnywhere(t *testing.T) {
 				p := w.ready(w.ask(upTo(40)...), "ana")
 				want, n := 40, 0
 				if sick {
-					w.health, want = errors.New("bad"), 1
+					w.sick(1, errors.New("bad"))
+					want = 1
 				}
 				w.before = func(unit []events.Event) error {
 					if n++; n != at {

@@ -42,11 +42,21 @@ type world struct {
 	rehearsing error // in place of a rehearsal
 	looked     int   // at tenants
 	recount    func(events.DeletionWaveChecked) events.DeletionWaveChecked
-	health     error
+	health     func(after int) error           // a wave; 0: before the first one
 	before     func(unit []events.Event) error // may refuse, or let things happen before, an append
 }
 
 const environment = people.Environment
+
+// sick has the health check fail after a wave and ever after; 0: before the first one.
+func (w *world) sick(after int, why error) {
+	w.health = func(wave int) error {
+		if wave < after {
+			return nil
+		}
+		return why
+	}
+}
 
 // begin is a world without a policy.
 func begin(t tester) *world {
@@ -54,14 +64,14 @@ func begin(t tester) *world {
 	w := &world{
 		t: t, seen: map[events.EventID]bool{}, facts: catalogtest.NewFacts(), register: deletion.NewRegister(deletion.Genesis{}),
 		keys: people.NewKeys("ana", "ben", "cleo", "dora", people.Planner, people.Portal), now: events.TimeOf(catalogtest.Start),
-		rehearsal: events.DeletionRehearsed{Passed: true, Evidence: make([]byte, 32)},
+		rehearsal: events.DeletionRehearsed{Passed: true, Evidence: make([]byte, 32)}, health: func(int) error { return nil },
 	}
 	w.engine = deletion.New(deletion.Config{
 		Service: w, Look: func(_ context.Context, f func(deletion.Lookup) error) error { return f(w) },
 		Rehearsal: func(context.Context, events.PlanID, events.DeletionPlanned) (events.DeletionRehearsed, error) {
 			return w.rehearsal, w.rehearsing
 		},
-		Recount: w.count, Check: func(context.Context, string, events.PlanID, int) error { return w.health },
+		Recount: w.count, Check: func(_ context.Context, _ string, _ events.PlanID, wave int) error { return w.health(wave) },
 		Now: func() events.Time { return w.now },
 		NewID: func() (uuid.UUID, error) {
 			w.ids++

@@ -23,7 +23,7 @@ const checkTime = 10 * time.Second
 const maxCheck = 4 << 10
 
 // CheckRequest is what a health check is asked, over NATS as JSON, over HTTP as
-// parameters: whether all is well after a wave.
+// parameters: whether all is well after a wave; 0: before the first one.
 type CheckRequest struct {
 	Plan events.PlanID `json:"plan"`
 	Wave int           `json:"wave"`

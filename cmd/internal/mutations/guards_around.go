@@ -56,7 +56,8 @@ var targets = []guard{
 	execute.instead(`a.add(theDoor(), events.DoorHalted{Cause: cmp.Or(cause, events.HaltMismatch), Detail: events.OneLine(fmt.Sprintf("wave %d of %s: %s", passage.Wave, x.id, why))})`, "_ = cause", "the halt after a wave that was not as planned"),
 	execute.instead("found.Wave, found.Healthy, found.Detail = passage.Wave, bad == \"\", bad", "found.Wave, found.Healthy, found.Detail = passage.Wave, true, bad", "a bad health check"),
 	execute.never("!x.d.Rehearsal.IsZero() && !x.d.Rehearsed.Passed && left > 0", "rehearsals of a request one after the other"),
-	execute.never("err != nil || bad != \"\"", "health that goes bad while a wave bakes"),
+	execute.instead("case bad != \"\":", "case bad != \"\" && wave == 1:", "health that goes bad while a wave bakes"),
+	execute.instead("case bad != \"\":", "case bad != \"\" && wave > 1:", "health that is bad before the first wave"),
 }
 
 var clocks = []guard{
