@@ -24,7 +24,7 @@ type Policy struct {
 	ApprovalLife   Seconds   `json:"approval_life"`   // and an approval
 	RehearsalLife  Seconds   `json:"rehearsal_life"`  // how fresh a rehearsal must be when the first wave begins
 	Retention      Seconds   `json:"retention"`       // how long everything deleted is kept, at least
-	// Checks are asked after every wave, each an http or https URL or nats:<subject>.
+	// Checks are asked before the first wave and after every one, each an http or https URL or nats:<subject>.
 	Checks []string       `json:"checks,omitzero"`
 	Change ChangeRule     `json:"change"`
 	Roster []RosterMember `json:"roster"`

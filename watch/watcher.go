@@ -144,13 +144,17 @@ func (w *Watcher) catchUp(ctx context.Context, head events.Seq) error {
 // Concerns lists what a Watcher looks at: all about the aggregates of some kinds, and the
 // events of some types, whatever they are about, which are tombstones and what brings back
 // what they have taken. Of all others, which are most, it looks at nothing but the time.
-func Concerns() ([]events.AggregateKind, []events.Type) { return kinds, types }
+func Concerns() ([]events.AggregateKind, []events.Type) {
+	return slices.Clone(kinds), slices.Clone(types)
+}
 
 var (
 	kinds = slices.DeleteFunc(slices.Clone(events.AggregateKinds), func(k events.AggregateKind) bool {
 		return k == events.AggregateTenant || k == events.AggregateAccount || k == events.AggregateClaim
 	})
-	types = []events.Type{events.TenantDeleted{}.EventType(), events.AppUninstalled{}.EventType(), events.TenantRestored{}.EventType()}
+	types = slices.DeleteFunc(events.Types(), func(t events.Type) bool {
+		return !t.Tombstone() && t != events.TenantRestored{}.EventType()
+	})
 )
 
 func concerns(s events.Stored) bool {

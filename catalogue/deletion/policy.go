@@ -63,7 +63,7 @@ func CheckPolicy(p events.Policy, now events.Time) error {
 	fault(p.RehearsalLife == 0, "rehearsal_life is 0; no rehearsal would ever be fresh")
 	fault(p.Retention < leastRetain, "retention is %s; what is deleted is kept for %s at least", p.Retention.Duration(), leastRetain.Duration())
 	fault(p.Change.Delay > maxDelay, "change.delay is %s; with more than %s the policy could hardly be changed again", p.Change.Delay.Duration(), maxDelay.Duration())
-	fault(len(p.Checks) == 0, "checks is empty; name what tells after a wave whether the products are well")
+	fault(len(p.Checks) == 0, "checks is empty; name what tells around each wave whether the products are well")
 	for _, check := range p.Checks {
 		fault(!isCheck(check), "checks has %.80q; give an http or https URL, or nats:<subject>", check)
 	}

@@ -28,8 +28,8 @@ out of service and deletes them in 23 minutes while traffic goes on. Then, traff
 going on, it plans a restoration at five minutes before the run, applies it, proves it,
 and rebuilds every view from the log to compare.
 
-With --halt a service that fails for deleted tenants is asked after every wave, and the
-wrong run is halted after the first.
+With --halt a service that fails for deleted tenants is asked before the first wave and
+after every one, and the wrong run is halted after the first.
 
 Exit code 6 when any figure is not what it must be.`,
 		Args: cobra.NoArgs,

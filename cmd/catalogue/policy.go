@@ -37,7 +37,7 @@ prints the policy alone, to be edited and given to catalogue policy propose.
 
 A catalogue begins without one, and deletes nothing. --default prints where to begin,
 with the keys that catalogue keygen -o json has printed on its roster, and the health
-checks that are asked after every wave.`,
+checks that are asked before the first wave and after every one.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if standard {

@@ -50,7 +50,7 @@ func TestReadmeTour(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(dir, "catalogue"), []byte(program), 0o700); err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 8*time.Minute)
 	defer cancel()
 	shell := exec.CommandContext(ctx, "bash", "-c", script.String())
 	shell.Dir = dir

@@ -55,6 +55,10 @@ type Bus struct {
 // readyTimeout bounds the wait for the listener once the files are read.
 const readyTimeout = 10 * time.Second
 
+// connectTime is how long a server may take to answer a connection: one that is busy with
+// a verification or a restoration may be slow.
+const connectTime = 10 * time.Second
+
 // Open starts the server and waits until it takes connections. It fails when
 // the store or the port is in use, or a credential is not acceptable.
 func Open(ctx context.Context, cfg Config) (*Bus, error) {
@@ -213,6 +217,7 @@ func (b *Bus) connect(name string, opts ...nats.Option) (*nats.Conn, error) {
 func connOptions(name string) []nats.Option {
 	return []nats.Option{
 		nats.Name("catalogue " + name),
+		nats.Timeout(connectTime),
 		nats.MaxReconnects(-1),
 		nats.ReconnectWait(100 * time.Millisecond),
 		nats.ReconnectBufSize(-1),

@@ -56,7 +56,7 @@ func open(t *testing.T, c *client.Client, dir string) *sidecar.Sidecar {
 
 func reach(t *testing.T, s *sidecar.Sidecar, seq events.Seq) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	if err := s.WaitFor(ctx, seq); err != nil {
 		t.Fatalf("%v: %+v", err, s.Status())
@@ -327,13 +327,16 @@ func TestDamage(t *testing.T) {
 	}
 	again := open(t, c, dir)
 	reach(t, again, n)
-	for range 200 {
+	for began := time.Now(); ; {
 		_ = again.View(tenants.Name, func(v *viewdb.Snapshot) error {
 			return v.Scan(nil, nil, func(_, _ []byte) error { return nil }) // meets the damage
 		})
 		at := again.Status()
 		if at.Views[0].Fault == nil && !at.Views[0].Rebuilding && at.Views[0].Checkpoint.Seq == n {
 			break
+		}
+		if time.Since(began) > time.Minute {
+			t.Fatalf("it is not mended: %+v", at)
 		}
 		time.Sleep(20 * time.Millisecond)
 	}

@@ -217,7 +217,7 @@ type run struct {
 	tell   Tell
 	job    *job
 	crew   *people.Crew
-	health *product  // asked after every wave
+	health *product  // asked around every wave
 	marked time.Time // the last tick
 	report Report
 }

@@ -190,10 +190,12 @@ func (p *Plan) tellRivals() {
 		}
 	}
 	for url, rivals := range comeBackTo {
+		if len(rivals) == 1 {
+			continue
+		}
 		for i, t := range rivals {
-			if other := rivals[(i+1)%len(rivals)]; other != t {
-				t.conflict(ConflictURLShared, "%s comes back to %s, too; choose one of them, and plan without the other", other.Tenant, url)
-			}
+			next := rivals[(i+1)%len(rivals)]
+			t.conflict(ConflictURLShared, "%d targets come back to %s, %s is another one; choose whose it is, and plan without the others", len(rivals), url, next.Tenant)
 		}
 	}
 }

@@ -184,7 +184,7 @@ func TestAlarmIsPosted(t *testing.T) {
 		if a.Alarm != events.AlarmUnvouched || a.From != appended.First || a.Count != 1 {
 			t.Errorf("it is told %+v", a)
 		}
-	case <-time.After(10 * time.Second):
+	case <-time.After(time.Minute):
 		t.Fatal("nobody is told")
 	}
 	for halted := false; !halted; {

@@ -58,10 +58,11 @@ func TestPastIsWatched(t *testing.T) {
 		}
 		return read
 	}
-	check()
-	shown(t, s)
-	if read := check(); read > 5000 {
-		t.Errorf("%d events are read, from the log", read)
+	for tries := 0; check() > 5000; tries++ {
+		if tries == 100 {
+			t.Fatal("everything is read, from the log")
+		}
+		shown(t, s) // what the Watcher itself writes comes when it comes
 	}
 }
 

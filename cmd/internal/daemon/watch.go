@@ -332,7 +332,7 @@ func (l watchedLog) Read(ctx context.Context, after, upTo events.Seq, fn func([]
 		stopped = fn(piece)
 		return stopped
 	})
-	if err == nil || stopped != nil {
+	if err == nil || stopped != nil || ctx.Err() != nil {
 		return err
 	}
 	l.sys.Logger.Warn().Err(err).Msg("the past is watched in the log, which takes longer")
@@ -353,9 +353,12 @@ func (l watchedLog) recall(ctx context.Context, after, upTo events.Seq, fn func(
 			if len(piece) < pieceEvents && bytes < pieceBytes {
 				return nil
 			}
+			if ctx.Err() != nil {
+				return ctx.Err()
+			}
 			full := piece
 			piece, bytes = nil, 0
-			return errors.Join(ctx.Err(), fn(full))
+			return fn(full)
 		})
 		if err != nil || len(piece) == 0 {
 			return err

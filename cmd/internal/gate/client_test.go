@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net"
 	"strings"
 	"sync"
@@ -335,12 +336,28 @@ func TestSlowFollower(t *testing.T) {
 	wait(t, done)
 }
 
+// reserved is an address to listen on, twice: its port is none that anybody is given who
+// asks for any.
+func reserved(t *testing.T) string {
+	t.Helper()
+	for {
+		l, err := new(net.ListenConfig).Listen(t.Context(), "tcp", fmt.Sprint("127.0.0.1:", 10_000+rand.N(20_000)))
+		if err != nil {
+			continue
+		}
+		if err := l.Close(); err != nil {
+			t.Fatal(err)
+		}
+		return l.Addr().String()
+	}
+}
+
 // TestFollowThroughARestart stops the daemon and starts it again.
 func TestFollowThroughARestart(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	r := start(t, daemon.Config{DataDir: dir})
-	listen := strings.TrimPrefix(r.Bus.URL(), "nats://")
+	listen := reserved(t)
+	r := start(t, daemon.Config{DataDir: dir, NATSListen: listen})
 	f := fixture("acme")
 	c := dial(t, client.Options{URL: r.Bus.URL(), Attempt: 500 * time.Millisecond})
 	if _, err := c.PublishBatch(t.Context(), f.story()); err != nil {

@@ -81,7 +81,7 @@ func (r *running) stop(t testing.TB) {
 // connect connects over TCP: with a credential, or anonymously.
 func (r *running) connect(t testing.TB, who ...bus.Credential) *nats.Conn {
 	t.Helper()
-	opts := []nats.Option{nats.ErrorHandler(func(*nats.Conn, *nats.Subscription, error) {})}
+	opts := []nats.Option{nats.Timeout(time.Minute), nats.ErrorHandler(func(*nats.Conn, *nats.Subscription, error) {})}
 	for _, c := range who {
 		opts = append(opts, nats.UserInfo(c.User, c.Password))
 	}

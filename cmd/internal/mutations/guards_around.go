@@ -158,7 +158,7 @@ var watching = []guard{
 	watcher.instead("e.RecordedTime > can && e.About.Kind == events.AggregateClock", "false", "pauses of the machine that add up"),
 	watcher.instead(" && at.Sub(w.anchored) >= forgiveEvery", "", "ticks that carry the time away"),
 	watcher.instead("w.register.Unreadable(s)", "w.register.Unreadable(s)\n\t\terr = nil", "what governs and cannot be read"),
-	watcher.without(", events.TenantRestored{}.EventType()", "what comes back by nobody's plan"),
+	watcher.without(" && t != events.TenantRestored{}.EventType()", "what comes back by nobody's plan"),
 	watcher.instead("w.budget = policy.Policy.Budget", "_ = policy.Policy.Budget", "the budget of the policy in force"),
 	condition.instead("open > o.halted && ", "open > 0 && o.halted == 0 && ", "a plan that was let in after a halt"),
 	condition.instead("now.Sub(o.since) >= after", "now.Sub(o.since) > after+time.Hour", "what is wrong for long enough"),

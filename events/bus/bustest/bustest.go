@@ -25,8 +25,8 @@ func Foreign(t testing.TB, config string, syncAlways bool) *server.Server {
 	}
 	s.Start()
 	t.Cleanup(func() { s.Shutdown(); s.WaitForShutdown() })
-	if !s.ReadyForConnections(10 * time.Second) {
-		t.Fatal("the server of somebody else's is not ready after 10 s")
+	if !s.ReadyForConnections(time.Minute) {
+		t.Fatal("the server of somebody else's is not ready after a minute")
 	}
 	return s
 }
