@@ -55,13 +55,14 @@ func TestAgainstReference(t *testing.T) {
 			}
 		}
 	})
-	least, leastIllegal := 20, 1
-	if testing.Short() { // so few histories may hold no illegal event
-		least, leastIllegal = 5, 0
+	least := 20
+	if testing.Short() {
+		least = 5
 	}
-	if restored < least || illegal < leastIllegal {
-		t.Errorf("only %d tenants restored, %d with illegal events: the test means little", restored, illegal)
+	if restored < least {
+		t.Errorf("only %d tenants restored: the test means little", restored)
 	}
+	t.Logf("%d tenants restored, %d with illegal events", restored, illegal) // ten on average, none now and then
 }
 
 func drawCause(rt *rapid.T) events.Cause {
