@@ -93,7 +93,7 @@ func drillTable(w *tabwriter.Writer, r drill.Report) {
 	row("wrong run", "%s put %d tenants of %d customers, %d active users, out of service and deleted %d, events %d to %d, in %.0f minutes", r.BadRun.ID,
 		r.BadRun.OutOfService, r.BadRun.Accounts, r.BadRun.ActiveUsers, r.BadRun.TenantsDeleted, r.BadRun.FirstSeq, r.BadRun.LastSeq, r.BadRun.Minutes)
 	if r.Halt.Alarm != "" {
-		row("alarm", "%s, %.2f s after its first tombstone", r.Halt.Alarm, r.Halt.SecondsToAlarm)
+		row("alarm", "%s, %.2f s after its first tombstone, %.2f s after what it is about", r.Halt.Alarm, r.Halt.SecondsToAlarm, r.Halt.AlarmDelay)
 	}
 	if r.Halt.Cause != "" {
 		row("halt", "%s, %.2f s after its first tombstone: %d tenants were gone", r.Halt.Cause, r.Halt.SecondsToHalt, r.Halt.TenantsGone)

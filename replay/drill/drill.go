@@ -298,8 +298,8 @@ func (r *run) judge() error {
 		must("deleted by the wrong run", rep.BadRun.TenantsDeleted, r.cfg.Deleted)
 		must("owner deletions", rep.OwnerDeletions.Count, ownerDeletions)
 	}
-	if rep.Halt.Alarm == "" || rep.Halt.SecondsToAlarm > alarmTime.Seconds() {
-		errs = append(errs, fmt.Errorf("the first alarm (%q) came after %.2f s, at most %s are allowed", rep.Halt.Alarm, rep.Halt.SecondsToAlarm, alarmTime))
+	if rep.Halt.Alarm == "" || rep.Halt.AlarmDelay > alarmTime.Seconds() {
+		errs = append(errs, fmt.Errorf("the first alarm (%q) came %.2f s after what it is about, at most %s are allowed", rep.Halt.Alarm, rep.Halt.AlarmDelay, alarmTime))
 	}
 	must("restored", rep.Restore.Restored, r.cfg.Deleted)
 	must("in service afterwards", rep.Restore.InService, r.cfg.Deleted)

@@ -20,10 +20,11 @@ type Halt struct {
 	Cause          events.HaltCause `json:"cause"`        // empty: nothing did
 	TenantsGone    int              `json:"tenants_gone"` // deleted when it had ended
 	Alarm          events.AlarmKind `json:"alarm"`        // the first; empty: none was raised
-	SecondsToAlarm float64          `json:"seconds_to_alarm"`
-	SecondsToHalt  float64          `json:"seconds_to_halt"`
-	Asked          int              `json:"health_checks"` // how often the service was asked for its health
-	Bad            int              `json:"bad_health"`    // how often it was not well
+	SecondsToAlarm float64          `json:"seconds_to_alarm"` // from the first tombstone
+	SecondsToHalt  float64          `json:"seconds_to_halt"`  // likewise
+	AlarmDelay     float64          `json:"alarm_delay"`      // seconds from what the alarm is about to the alarm
+	Asked          int              `json:"health_checks"`    // how often the service was asked for its health
+	Bad            int              `json:"bad_health"`       // how often it was not well
 }
 
 // stopped says in what the wrong run was not stopped as it must be: soon, because the
@@ -101,6 +102,7 @@ type observer struct {
 
 	mu    sync.Mutex
 	first time.Time // when the first tombstone of the run was seen
+	when  map[events.Seq]time.Time
 	found Halt
 	seen  events.Seq
 	moved chan struct{}
@@ -113,7 +115,7 @@ func (r *run) observe(ctx context.Context) (*observer, error) {
 		return nil, err
 	}
 	ctx, cancel := context.WithCancel(ctx)
-	o := &observer{run: r, cancel: cancel, done: make(chan struct{}), moved: make(chan struct{}, 1)}
+	o := &observer{run: r, cancel: cancel, done: make(chan struct{}), when: map[events.Seq]time.Time{}, moved: make(chan struct{}, 1)}
 	go func() {
 		defer close(o.done)
 		if err := r.sys.Log.Tail(ctx, head, o.take); ctx.Err() == nil {
@@ -134,6 +136,7 @@ func (o *observer) take(stored []events.Stored) error {
 		if err != nil {
 			return err
 		}
+		o.when[s.Seq] = now
 		switch p := e.Payload.(type) {
 		case events.TenantDeleted:
 			if e.Run == o.run.job.wrong && o.first.IsZero() {
@@ -141,7 +144,7 @@ func (o *observer) take(stored []events.Stored) error {
 			}
 		case events.AlarmRaised:
 			if o.found.Alarm == "" && !o.first.IsZero() {
-				o.found.Alarm, o.found.SecondsToAlarm = p.Alarm, now.Sub(o.first).Seconds()
+				o.found.Alarm, o.found.SecondsToAlarm, o.found.AlarmDelay = p.Alarm, now.Sub(o.first).Seconds(), now.Sub(o.when[p.To]).Seconds()
 			}
 		case events.DoorHalted:
 			if o.found.Cause == "" {
@@ -161,7 +164,7 @@ func (o *observer) take(stored []events.Stored) error {
 // clock is not waited for.
 const haltTime = 10 * time.Second
 
-// alarmTime is how long after the last tombstone an alarm may come, at most.
+// alarmTime is how long after the tombstone that crosses a line its alarm may come, at most.
 const alarmTime = 5 * time.Second
 
 // stop tells what was seen up to where the log stands, and waits for an alarm as long as
