@@ -17,9 +17,9 @@ import (
 // Halt is what stopped the wrong run, and when the watcher spoke up. The times are real
 // ones, from the wrong run's first tombstone on.
 type Halt struct {
-	Cause          events.HaltCause `json:"cause"`        // empty: nothing did
-	TenantsGone    int              `json:"tenants_gone"` // deleted when it had ended
-	Alarm          events.AlarmKind `json:"alarm"`        // the first; empty: none was raised
+	Cause          events.HaltCause `json:"cause"`            // empty: nothing did
+	TenantsGone    int              `json:"tenants_gone"`     // deleted when it had ended
+	Alarm          events.AlarmKind `json:"alarm"`            // the first; empty: none was raised
 	SecondsToAlarm float64          `json:"seconds_to_alarm"` // from the first tombstone
 	SecondsToHalt  float64          `json:"seconds_to_halt"`  // likewise
 	AlarmDelay     float64          `json:"alarm_delay"`      // seconds from what the alarm is about to the alarm
